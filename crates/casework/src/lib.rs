@@ -1,0 +1,1 @@
+//! Cases that run through the procedures of a regulation pack, and what they decide.

@@ -1,0 +1,1 @@
+//! The catalogue of public data: resources, classification, grading and review.

@@ -1,0 +1,1 @@
+//! The operation domain: sessions, checked queries, jobs, disclosure control and the release gate.

@@ -1,0 +1,26 @@
+//! The law as data: regulation packs, and the rulings that they give.
+//!
+//! A pack is a folder: what the regulation is and how it names things, its parameters, its
+//! clauses, the rules that the platform enforces with the clauses each rests on, its
+//! procedures, and its Cedar policies. A city's pack is laid over the baseline pack.
+//!
+//! **Invariant:** no city, article or period is known here; all come from the pack.
+//!
+//! **Invariant:** silence is absence. A city that says nothing of a point has no parameter, no
+//! stage, no deadline and no document for it.
+
+mod clause;
+mod law;
+mod parameter;
+mod procedure;
+mod rule;
+mod ruling;
+mod text;
+
+pub use clause::{Binding, Clause, ClauseId, Force, Kind, Proof};
+pub use law::{Law, PackVersion};
+pub use parameter::{Parameter, Source};
+pub use procedure::{Deadline, Document, Next, Outcome, Period, PeriodUnit, Procedure, Stage};
+pub use rule::{Refusal, Rule, RuleText};
+pub use ruling::{Attribute, Attributes, Permit, Request};
+pub use text::Text;

@@ -1,0 +1,1 @@
+//! A tamper-evident log: an append-only Merkle tree under signed checkpoints.

@@ -1,0 +1,1 @@
+//! Products, prices, subscriptions, delivery, metering and settlement.

@@ -1,0 +1,1 @@
+//! Supervision: alerts, suspension, rectification, evaluations, reports, tasks and timers.

@@ -1,0 +1,1 @@
+//! The HTTP interface, and the composition of all rooms into one application.

@@ -1,0 +1,1 @@
+//! Test support: builders, a clock that stands still, databases to test on. Development only.

@@ -1,0 +1,1 @@
+//! Datasets at rest: ingest, profile, encrypt, version, seal, destroy.
