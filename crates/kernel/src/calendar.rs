@@ -52,12 +52,8 @@ impl Calendar {
 /// that it does not have.
 pub fn add_months(day: NaiveDate, months: i32) -> Result<NaiveDate, CalendarError> {
     let step = Months::new(months.unsigned_abs());
-    if months < 0 {
-        day.checked_sub_months(step)
-    } else {
-        day.checked_add_months(step)
-    }
-    .ok_or(CalendarError)
+    if months < 0 { day.checked_sub_months(step) } else { day.checked_add_months(step) }
+        .ok_or(CalendarError)
 }
 
 /// The calendar day at `at` in a zone `offset_hours` east of Greenwich.

@@ -30,9 +30,7 @@ pub struct VirtualClock {
 impl VirtualClock {
     /// A clock that shows `at`.
     pub fn new(at: DateTime<Utc>) -> Self {
-        Self {
-            micros: AtomicI64::new(at.timestamp_micros()),
-        }
+        Self { micros: AtomicI64::new(at.timestamp_micros()) }
     }
 
     /// Moves the clock on by `step`; a negative step is ignored.
@@ -43,8 +41,7 @@ impl VirtualClock {
 
     /// Moves the clock on to `at`, unless it is already later.
     pub fn advance_to(&self, at: DateTime<Utc>) {
-        self.micros
-            .fetch_max(at.timestamp_micros(), Ordering::SeqCst);
+        self.micros.fetch_max(at.timestamp_micros(), Ordering::SeqCst);
     }
 }
 

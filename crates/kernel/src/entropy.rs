@@ -18,14 +18,9 @@ impl Entropy for SystemEntropy {
     /// # Panics
     ///
     /// If the operating system cannot give randomness: no key may be made without it.
-    #[expect(
-        clippy::expect_used,
-        reason = "going on without randomness would make weak keys"
-    )]
+    #[expect(clippy::expect_used, reason = "going on without randomness would make weak keys")]
     fn fill(&self, bytes: &mut [u8]) {
-        rand::rngs::OsRng
-            .try_fill_bytes(bytes)
-            .expect("the operating system gives randomness");
+        rand::rngs::OsRng.try_fill_bytes(bytes).expect("the operating system gives randomness");
     }
 }
 
@@ -42,10 +37,7 @@ impl SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        let mut rng = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut rng = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         rng.fill_bytes(bytes);
     }
 }

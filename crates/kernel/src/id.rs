@@ -64,10 +64,7 @@ pub(crate) fn write_id(f: &mut fmt::Formatter<'_>, prefix: &str, value: u128) ->
     f.write_str("-")?;
     for position in (0..26).rev() {
         let digit = (value >> (position * 5)) & 31;
-        let symbol = ALPHABET
-            .get(usize::try_from(digit).unwrap_or(0))
-            .copied()
-            .unwrap_or(b'0');
+        let symbol = ALPHABET.get(usize::try_from(digit).unwrap_or(0)).copied().unwrap_or(b'0');
         fmt::Write::write_char(f, char::from(symbol))?;
     }
     Ok(())
@@ -79,10 +76,7 @@ pub(crate) fn write_id(f: &mut fmt::Formatter<'_>, prefix: &str, value: u128) ->
 ///
 /// [`IdError`] if the prefix, the length or a character differs.
 pub fn parse_id(prefix: &'static str, text: &str) -> Result<u128, IdError> {
-    let error = || IdError {
-        text: text.chars().take(64).collect(),
-        prefix,
-    };
+    let error = || IdError { text: text.chars().take(64).collect(), prefix };
     let digits = text
         .strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('-'))
@@ -90,10 +84,7 @@ pub fn parse_id(prefix: &'static str, text: &str) -> Result<u128, IdError> {
         .ok_or_else(error)?;
     let mut value: u128 = 0;
     for (position, byte) in digits.bytes().enumerate() {
-        let digit = ALPHABET
-            .iter()
-            .position(|symbol| *symbol == byte)
-            .ok_or_else(error)?;
+        let digit = ALPHABET.iter().position(|symbol| *symbol == byte).ok_or_else(error)?;
         if position == 0 && digit > 7 {
             return Err(error());
         }

@@ -9,9 +9,7 @@ use chrono::NaiveDate;
 const RESIDENT_WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
 const RESIDENT_CHECKS: &[u8; 11] = b"10X98765432";
 const CREDIT_ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
-const CREDIT_WEIGHTS: [u32; 17] = [
-    1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28,
-];
+const CREDIT_WEIGHTS: [u32; 17] = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28];
 
 /// The check character of the first 17 digits of a resident identity number (GB 11643).
 pub fn resident_check(first_17: &[u8]) -> Option<u8> {
@@ -53,16 +51,13 @@ pub fn credit_check(first_17: &[u8]) -> Option<u8> {
     for (byte, weight) in first_17.iter().zip(CREDIT_WEIGHTS) {
         sum += credit_value(*byte)? * weight;
     }
-    CREDIT_ALPHABET
-        .get(((31 - sum % 31) % 31) as usize)
-        .copied()
+    CREDIT_ALPHABET.get(((31 - sum % 31) % 31) as usize).copied()
 }
 
 /// Whether `text` is a unified social credit code: 18 characters of its alphabet and the
 /// check character (GB 32100).
 pub fn is_credit_code(text: &[u8]) -> bool {
-    text.split_last()
-        .is_some_and(|(check, first)| credit_check(first) == Some(*check))
+    text.split_last().is_some_and(|(check, first)| credit_check(first) == Some(*check))
 }
 
 /// Whether `text` is a business registration number of 15 digits (ISO 7064 MOD 11,10).
@@ -87,9 +82,7 @@ pub fn is_mobile(text: &[u8]) -> bool {
     text.len() == 11
         && text.iter().all(u8::is_ascii_digit)
         && text.first() == Some(&b'1')
-        && text
-            .get(1)
-            .is_some_and(|second| (b'3'..=b'9').contains(second))
+        && text.get(1).is_some_and(|second| (b'3'..=b'9').contains(second))
 }
 
 /// Whether `text` has the form of a division code: 6 digits that begin with a province
@@ -125,8 +118,7 @@ fn credit_value(byte: u8) -> Option<u32> {
 fn compact_date(text: &[u8]) -> Option<NaiveDate> {
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0_u32, |value, byte| {
-            byte.is_ascii_digit()
-                .then(|| value * 10 + u32::from(byte - b'0'))
+            byte.is_ascii_digit().then(|| value * 10 + u32::from(byte - b'0'))
         })
     };
     let year = i32::try_from(number(text.get(..4)?)?).ok()?;

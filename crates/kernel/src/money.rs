@@ -17,10 +17,7 @@ impl Fen {
 
     /// `self` × `count`, or `None` beyond what can be counted.
     pub fn times(self, count: u64) -> Option<Self> {
-        i64::try_from(count)
-            .ok()
-            .and_then(|count| self.0.checked_mul(count))
-            .map(Self)
+        i64::try_from(count).ok().and_then(|count| self.0.checked_mul(count)).map(Self)
     }
 
     /// The sum, or `None` beyond what can be counted.
@@ -100,10 +97,7 @@ pub fn split<P: Clone>(amount: Fen, shares: &[Share<P>]) -> Result<Vec<(P, Fen)>
         .iter()
         .zip(parts)
         .map(|(share, (_, part, _))| {
-            (
-                share.party.clone(),
-                Fen(i64::try_from(part).unwrap_or(i64::MAX)),
-            )
+            (share.party.clone(), Fen(i64::try_from(part).unwrap_or(i64::MAX)))
         })
         .collect())
 }
@@ -115,18 +109,10 @@ mod tests {
     use super::*;
 
     fn check(amount: i64, weights: &[u32], expected: &[i64]) {
-        let shares: Vec<_> = weights
-            .iter()
-            .map(|weight| Share {
-                party: (),
-                weight: *weight,
-            })
-            .collect();
+        let shares: Vec<_> =
+            weights.iter().map(|weight| Share { party: (), weight: *weight }).collect();
         let parts = split(Fen(amount), &shares).expect("divides");
-        assert_eq!(
-            parts.iter().map(|(_, part)| part.0).collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(parts.iter().map(|(_, part)| part.0).collect::<Vec<_>>(), expected);
     }
 
     #[test]

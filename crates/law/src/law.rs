@@ -45,31 +45,23 @@ impl Law {
     /// name and without a clause.
     pub fn refuse(&self, rule: Rule, details: &[(&str, &str)]) -> Refusal {
         let fill = |words: &str| {
-            details
-                .iter()
-                .fold(words.to_owned(), |words, (name, value)| {
-                    words.replace(&format!("{{{name}}}"), value)
-                })
+            details.iter().fold(words.to_owned(), |words, (name, value)| {
+                words.replace(&format!("{{{name}}}"), value)
+            })
         };
         match self.rules.get(rule.name()) {
             Some(text) => Refusal {
                 rule: rule.name().to_owned(),
                 clauses: text.clauses.clone(),
                 code: text.code.clone(),
-                message: Text {
-                    zh: fill(&text.message.zh),
-                    en: fill(&text.message.en),
-                },
+                message: Text { zh: fill(&text.message.zh), en: fill(&text.message.en) },
                 detail: None,
             },
             None => Refusal {
                 rule: rule.name().to_owned(),
                 clauses: Vec::new(),
                 code: None,
-                message: Text {
-                    zh: rule.name().to_owned(),
-                    en: rule.name().replace('-', " "),
-                },
+                message: Text { zh: rule.name().to_owned(), en: rule.name().replace('-', " ") },
                 detail: None,
             },
         }

@@ -44,9 +44,7 @@ impl Parameter {
             .into_iter()
             .flatten()
             .filter_map(|entry| {
-                entry
-                    .as_str()
-                    .or_else(|| entry.get("id").and_then(serde_json::Value::as_str))
+                entry.as_str().or_else(|| entry.get("id").and_then(serde_json::Value::as_str))
             })
             .collect()
     }
