@@ -76,11 +76,8 @@ impl Audit {
     ) -> Result<Self, Fault> {
         let mut checkpoints: Vec<_> = checkpoints.into_iter().collect();
         checkpoints.sort_by_key(|checkpoint| checkpoint.size);
-        let mut audit = Self {
-            frontier: Frontier::new(suite),
-            checkpoints: checkpoints.into(),
-            agreed: 0,
-        };
+        let mut audit =
+            Self { frontier: Frontier::new(suite), checkpoints: checkpoints.into(), agreed: 0 };
         audit.compare()?;
         Ok(audit)
     }
@@ -111,10 +108,7 @@ impl Audit {
         let size = self.frontier.size();
         while let Some(checkpoint) = self.checkpoints.pop_front_if(|next| next.size == size) {
             if checkpoint.root != self.frontier.root() {
-                return Err(Fault::RootDiffers {
-                    size,
-                    agreed: self.agreed,
-                });
+                return Err(Fault::RootDiffers { size, agreed: self.agreed });
             }
             self.agreed = size;
         }
@@ -162,9 +156,7 @@ pub fn verify_log<R: LogReader>(
     let mut completed = Vec::new();
     for bundle in Bundle::all(size) {
         let first = bundle.first_leaf();
-        let bytes = reader
-            .bundle(bundle)?
-            .ok_or(Fault::LeafMissing { index: first })?;
+        let bytes = reader.bundle(bundle)?.ok_or(Fault::LeafMissing { index: first })?;
         let (entries, rest) = bundle.read(&bytes);
         let whole = entries.len() == usize::from(bundle.width);
         for entry in entries {
@@ -204,17 +196,11 @@ fn compare<R: LogReader>(
         tiles.push(content);
     }
     let offset = usize::try_from(node.index % 256).unwrap_or_default();
-    let recorded = tiles
-        .iter()
-        .find(|held| held.tile() == tile)
-        .and_then(|held| held.hashes().get(offset));
+    let recorded =
+        tiles.iter().find(|held| held.tile() == tile).and_then(|held| held.hashes().get(offset));
     match recorded {
         Some(recorded) if *recorded == hash => Ok(()),
         _ if node.level == 0 => Err(Fault::LeafDiffers { index: node.index }.into()),
-        _ => Err(Fault::TileDiffers {
-            tile,
-            leaves: node.leaves(),
-        }
-        .into()),
+        _ => Err(Fault::TileDiffers { tile, leaves: node.leaves() }.into()),
     }
 }

@@ -47,12 +47,8 @@ pub enum BundleError {
 impl Bundle {
     /// All bundles of a log of `size` entries.
     pub fn all(size: u64) -> impl Iterator<Item = Self> {
-        (0..size.div_ceil(FULL)).filter_map(move |index| {
-            Some(Self {
-                index,
-                width: width(size, index)?,
-            })
-        })
+        (0..size.div_ceil(FULL))
+            .filter_map(move |index| Some(Self { index, width: width(size, index)? }))
     }
 
     /// The index of the first entry.
@@ -64,10 +60,8 @@ impl Bundle {
     pub fn encode<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, BundleError> {
         let mut bytes = Vec::new();
         for (position, entry) in entries.into_iter().enumerate() {
-            let length = u16::try_from(entry.len()).map_err(|_| BundleError::TooLong {
-                position,
-                length: entry.len(),
-            })?;
+            let length = u16::try_from(entry.len())
+                .map_err(|_| BundleError::TooLong { position, length: entry.len() })?;
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(entry);
         }
@@ -78,9 +72,7 @@ impl Bundle {
     pub fn decode(self, bytes: &[u8]) -> Result<Vec<&[u8]>, BundleError> {
         let (entries, rest) = self.read(bytes);
         if entries.len() < self.width.into() {
-            return Err(BundleError::Truncated {
-                position: entries.len(),
-            });
+            return Err(BundleError::Truncated { position: entries.len() });
         }
         if !rest.is_empty() {
             return Err(BundleError::Trailing { length: rest.len() });

@@ -42,12 +42,7 @@ pub enum CheckpointError {
 impl Checkpoint {
     /// The checkpoint of a log, without extension lines.
     pub fn new(origin: impl Into<String>, size: u64, root: NodeHash) -> Self {
-        Self {
-            origin: origin.into(),
-            size,
-            root,
-            extensions: Vec::new(),
-        }
+        Self { origin: origin.into(), size, root, extensions: Vec::new() }
     }
 
     /// The checkpoint as a note, signed with each of the keys.
@@ -72,10 +67,7 @@ impl Checkpoint {
         if checkpoint.origin == origin {
             Ok(checkpoint)
         } else {
-            Err(CheckpointError::Origin {
-                expected: origin.to_owned(),
-                found: checkpoint.origin,
-            })
+            Err(CheckpointError::Origin { expected: origin.to_owned(), found: checkpoint.origin })
         }
     }
 }
@@ -83,9 +75,7 @@ impl Checkpoint {
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n{}\n{}", self.origin, self.size, self.root)?;
-        self.extensions
-            .iter()
-            .try_for_each(|line| writeln!(f, "{line}"))
+        self.extensions.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
@@ -106,8 +96,6 @@ impl FromStr for Checkpoint {
             })
         };
         // A size with a sign or leading zeroes would be another text for the same checkpoint.
-        parse()
-            .filter(|checkpoint| checkpoint.to_string() == text)
-            .ok_or(CheckpointError::Form)
+        parse().filter(|checkpoint| checkpoint.to_string() == text).ok_or(CheckpointError::Form)
     }
 }

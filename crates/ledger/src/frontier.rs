@@ -49,22 +49,14 @@ impl TryFrom<Parts> for Frontier {
 
 impl From<Frontier> for Parts {
     fn from(frontier: Frontier) -> Self {
-        Self {
-            suite: frontier.suite,
-            size: frontier.size,
-            peaks: frontier.peaks,
-        }
+        Self { suite: frontier.suite, size: frontier.size, peaks: frontier.peaks }
     }
 }
 
 impl Frontier {
     /// The frontier of the tree without leaves.
     pub fn new(suite: HashSuite) -> Self {
-        Self {
-            suite,
-            size: 0,
-            peaks: Vec::new(),
-        }
+        Self { suite, size: 0, peaks: Vec::new() }
     }
 
     /// The frontier of a tree of `size` leaves, from the hashes of [`Node::covering`]`(0..size)`.
@@ -125,10 +117,7 @@ impl Frontier {
         for _ in 0..self.size.trailing_ones() {
             let Some(left) = self.peaks.pop() else { break };
             hash = self.suite.node(&left, &hash);
-            node = Node {
-                level: node.level + 1,
-                index: node.index >> 1,
-            };
+            node = Node { level: node.level + 1, index: node.index >> 1 };
             completed(node, hash);
         }
         self.peaks.push(hash);
@@ -173,10 +162,7 @@ mod tests {
         let mut frontier = Frontier::new(HashSuite::Sha256);
         for entry in 0..100_u8 {
             let bytes = frontier.to_bytes();
-            assert_eq!(
-                Frontier::from_bytes(HashSuite::Sha256, &bytes).as_ref(),
-                Ok(&frontier)
-            );
+            assert_eq!(Frontier::from_bytes(HashSuite::Sha256, &bytes).as_ref(), Ok(&frontier));
             let text = serde_json::to_string(&frontier).unwrap();
             assert_eq!(serde_json::from_str::<Frontier>(&text).unwrap(), frontier);
             frontier.append_entry(&[entry]);

@@ -52,9 +52,8 @@ impl Node {
 pub(crate) fn fold(suite: HashSuite, hashes: &[NodeHash]) -> NodeHash {
     match hashes.split_last() {
         None => suite.empty(),
-        Some((last, before)) => before
-            .iter()
-            .rev()
-            .fold(*last, |right, left| suite.node(left, &right)),
+        Some((last, before)) => {
+            before.iter().rev().fold(*last, |right, left| suite.node(left, &right))
+        }
     }
 }

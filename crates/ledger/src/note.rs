@@ -51,10 +51,7 @@ impl SignedNote {
         if !is_text(&text) {
             return Err(NoteError::Text);
         }
-        let mut note = Self {
-            text,
-            signatures: Vec::new(),
-        };
+        let mut note = Self { text, signatures: Vec::new() };
         for signer in signers {
             note.cosign(signer);
         }
@@ -139,10 +136,7 @@ impl FromStr for SignedNote {
         if signatures.len() > MAX_SIGNATURES {
             return Err(NoteError::Signatures);
         }
-        Ok(Self {
-            text: format!("{text}\n"),
-            signatures,
-        })
+        Ok(Self { text: format!("{text}\n"), signatures })
     }
 }
 

@@ -60,9 +60,7 @@ impl Plan {
 
     /// The tiles of a tree of `size` leaves that hold what is needed.
     pub fn tiles(&self, size: u64) -> BTreeSet<Tile> {
-        self.nodes()
-            .filter_map(|node| Tile::holding(node, size))
-            .collect()
+        self.nodes().filter_map(|node| Tile::holding(node, size)).collect()
     }
 
     /// The hashes, from those that `source` gives.
@@ -74,11 +72,8 @@ impl Plan {
         self.0
             .iter()
             .map(|nodes| {
-                let hashes: Vec<_> = nodes
-                    .iter()
-                    .copied()
-                    .map(&mut source)
-                    .collect::<Result<_, E>>()?;
+                let hashes: Vec<_> =
+                    nodes.iter().copied().map(&mut source).collect::<Result<_, E>>()?;
                 Ok(fold(suite, &hashes))
             })
             .collect()
@@ -141,10 +136,7 @@ impl InclusionProof {
         root: &NodeHash,
     ) -> Result<(), ProofError> {
         if self.index >= self.size {
-            return Err(ProofError::OutsideTree {
-                index: self.index,
-                size: self.size,
-            });
+            return Err(ProofError::OutsideTree { index: self.index, size: self.size });
         }
         // RFC 9162 §2.1.3.2.
         let (mut place, mut last, mut hash) = (self.index, self.size - 1, *leaf);
@@ -154,11 +146,7 @@ impl InclusionProof {
             }
             if place & 1 == 1 || place == last {
                 hash = suite.node(beside, &hash);
-                let steps = if place == 0 {
-                    0
-                } else {
-                    place.trailing_zeros()
-                };
+                let steps = if place == 0 { 0 } else { place.trailing_zeros() };
                 place >>= steps;
                 last >>= steps;
             } else {
@@ -257,11 +245,7 @@ impl ConsistencyProof {
             if place & 1 == 1 || place == last {
                 before = suite.node(beside, &before);
                 after = suite.node(beside, &after);
-                let steps = if place == 0 {
-                    0
-                } else {
-                    place.trailing_zeros()
-                };
+                let steps = if place == 0 { 0 } else { place.trailing_zeros() };
                 place >>= steps;
                 last >>= steps;
             } else {

@@ -31,9 +31,9 @@ impl SignatureSuite {
 
     fn verify(self, public: &[u8], message: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Ed25519 => UnparsedPublicKey::new(&ED25519, public)
-                .verify(message, signature)
-                .is_ok(),
+            Self::Ed25519 => {
+                UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
+            }
         }
     }
 
@@ -90,12 +90,7 @@ impl Verifier {
             return Err(KeyError::Suite);
         }
         let id = key_id(&name, suite, public);
-        Ok(Self {
-            name,
-            suite,
-            public: public.to_vec(),
-            id,
-        })
+        Ok(Self { name, suite, public: public.to_vec(), id })
     }
 
     /// The key's name.
@@ -138,11 +133,7 @@ impl FromStr for Verifier {
 
 impl Verifier {
     fn with_id(self, id: &str) -> Result<Self, KeyError> {
-        if hex::encode(self.id) == id {
-            Ok(self)
-        } else {
-            Err(KeyError::Hash)
-        }
+        if hex::encode(self.id) == id { Ok(self) } else { Err(KeyError::Hash) }
     }
 }
 
@@ -169,10 +160,7 @@ impl Signer {
         let (SignatureSuite::Ed25519, seed) = SignatureSuite::split(&key)?;
         let seed = seed.try_into().map_err(|_| KeyError::Suite)?;
         let signer = Self::ed25519(name, seed)?;
-        Ok(Self {
-            verifier: signer.verifier.with_id(id)?,
-            pair: signer.pair,
-        })
+        Ok(Self { verifier: signer.verifier.with_id(id)?, pair: signer.pair })
     }
 
     /// The secret text of the Ed25519 key of `seed`: `PRIVATE+KEY+name+hash+base64`.
@@ -203,10 +191,7 @@ impl fmt::Debug for Signer {
 
 /// A key's name: not empty, without spaces or plus signs.
 pub(crate) fn is_key_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '+')
+    !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 
 fn split_text(text: &str) -> Result<(&str, &str, Vec<u8>), KeyError> {

@@ -45,11 +45,7 @@ impl Tile {
     /// The tile at a place in a tree of `size` leaves, if there is one.
     pub fn at(level: u8, index: u64, size: u64) -> Option<Self> {
         let width = width(size.checked_shr(u32::from(level) * 8)?, index)?;
-        Some(Self {
-            level,
-            index,
-            width,
-        })
+        Some(Self { level, index, width })
     }
 
     /// All tiles of a tree of `size` leaves, the partial ones included, level by level.
@@ -90,11 +86,7 @@ impl FromStr for Tile {
             let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
             let (index, width) = parse_index(rest)?;
             let level: u8 = level.parse().ok().filter(|level| *level < 64)?;
-            Some(Self {
-                level,
-                index,
-                width,
-            })
+            Some(Self { level, index, width })
         };
         // What is not written as we write it (leading zeroes, say) is another path.
         parse()
@@ -157,10 +149,7 @@ impl TileContent {
     pub fn parse(tile: Tile, bytes: &[u8]) -> Result<Self, TileError> {
         let (hashes, rest) = bytes.as_chunks();
         if hashes.len() != usize::from(tile.width) || !rest.is_empty() {
-            return Err(TileError::Length {
-                tile,
-                found: bytes.len(),
-            });
+            return Err(TileError::Length { tile, found: bytes.len() });
         }
         let hashes = hashes.iter().copied().map(NodeHash).collect();
         Ok(Self { tile, hashes })
@@ -210,10 +199,7 @@ pub struct TileSet {
 impl TileSet {
     /// No tiles.
     pub fn new(suite: HashSuite) -> Self {
-        Self {
-            suite,
-            tiles: BTreeMap::new(),
-        }
+        Self { suite, tiles: BTreeMap::new() }
     }
 
     /// Adds a tile; of two at one place the wider one stays.
@@ -231,9 +217,7 @@ impl TileSet {
     pub fn node(&self, node: Node) -> Result<NodeHash, ProofError> {
         let find = || {
             let first = node.index.checked_shl(u32::from(node.level % 8))?;
-            self.tiles
-                .get(&(node.level / 8, first / FULL))?
-                .node(self.suite, node)
+            self.tiles.get(&(node.level / 8, first / FULL))?.node(self.suite, node)
         };
         find().ok_or(ProofError::Missing(node))
     }

@@ -14,10 +14,7 @@ pub struct Tree {
 impl Tree {
     /// The tree without leaves.
     pub fn new(suite: HashSuite) -> Self {
-        Self {
-            suite,
-            levels: Vec::new(),
-        }
+        Self { suite, levels: Vec::new() }
     }
 
     /// The number of leaves.
@@ -78,10 +75,7 @@ impl Tree {
 
     /// A tile of this tree.
     pub fn tile(&self, tile: Tile) -> Result<TileContent, ProofError> {
-        let hashes = tile
-            .nodes()
-            .map(|node| self.node(node))
-            .collect::<Result<_, _>>()?;
+        let hashes = tile.nodes().map(|node| self.node(node)).collect::<Result<_, _>>()?;
         Ok(TileContent::new(tile, hashes))
     }
 }

@@ -61,11 +61,7 @@ fn roots_are_those_of_the_reference_tree() {
 #[test]
 fn inclusion_proofs_are_those_of_the_reference_tree() {
     let check = |index, size: u64, path: &[&str]| {
-        let proof = InclusionProof {
-            index,
-            size,
-            path: path.iter().copied().map(hash).collect(),
-        };
+        let proof = InclusionProof { index, size, path: path.iter().copied().map(hash).collect() };
         assert_eq!(tree().prove_inclusion(index, size).as_ref(), Ok(&proof));
         let at = |at: u64| usize::try_from(at).unwrap();
         let leaf = SUITE.leaf(&hex::decode(LEAVES[at(index)]).unwrap());
@@ -105,11 +101,7 @@ fn inclusion_proofs_are_those_of_the_reference_tree() {
 #[test]
 fn consistency_proofs_are_those_of_the_reference_tree() {
     let check = |old: u64, new: u64, path: &[&str]| {
-        let proof = ConsistencyProof {
-            old,
-            new,
-            path: path.iter().copied().map(hash).collect(),
-        };
+        let proof = ConsistencyProof { old, new, path: path.iter().copied().map(hash).collect() };
         assert_eq!(tree().prove_consistency(old, new).as_ref(), Ok(&proof));
         let root = |size: u64| hash(ROOTS[usize::try_from(size).unwrap()]);
         assert_eq!(proof.verify(SUITE, &root(old), &root(new)), Ok(()));
@@ -159,10 +151,7 @@ fn the_note_of_the_reference_implementation_is_signed_alike_and_verifies() {
     let note: SignedNote = PETER_NOTE.parse().unwrap();
     let (text, by) = note.verify(&known).unwrap();
     assert_eq!(by, [&known[0]]);
-    assert_eq!(
-        SignedNote::sign(text, &[&signer]).unwrap().to_string(),
-        PETER_NOTE
-    );
+    assert_eq!(SignedNote::sign(text, &[&signer]).unwrap().to_string(), PETER_NOTE);
 }
 
 #[test]
@@ -177,12 +166,7 @@ fn a_mangled_key_is_no_key() {
     for at in 0..PETER.len() {
         let mut bytes = PETER.as_bytes().to_vec();
         bytes[at] += 1;
-        assert!(
-            String::from_utf8(bytes)
-                .unwrap()
-                .parse::<Verifier>()
-                .is_err()
-        );
+        assert!(String::from_utf8(bytes).unwrap().parse::<Verifier>().is_err());
     }
     // A key of a wrong length and one of an unknown algorithm, with the hash adjusted.
     for text in [
@@ -202,10 +186,7 @@ fn the_example_notes_of_c2sp_are_read() {
     assert_eq!(read.to_string(), note);
     assert!(read.text().ends_with("\n\ned \u{e8} subito sera.\n"));
     assert_eq!(read.signatures()[0].name, "quasimodo.example/salvatore");
-    assert_eq!(
-        read.verify(&[PETER.parse().unwrap()]),
-        Err(NoteError::Unsigned)
-    );
+    assert_eq!(read.verify(&[PETER.parse().unwrap()]), Err(NoteError::Unsigned));
 
     let note = "example.com/behind-the-sofa\n20852163\n\
         CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\
@@ -239,21 +220,11 @@ fn paths_are_written_and_read_as_the_specification_says() {
         ("tile/1/000.p/17", 1, 0, 17),
         ("tile/63/x001/000.p/255", 63, 1000, 255),
     ] {
-        let tile = Tile {
-            level,
-            index,
-            width,
-        };
+        let tile = Tile { level, index, width };
         assert_eq!(tile.to_string(), path);
         assert_eq!(path.parse(), Ok(tile));
     }
-    assert_eq!(
-        "tile/entries/x123/456.p/7".parse(),
-        Ok(Bundle {
-            index: 123_456,
-            width: 7
-        })
-    );
+    assert_eq!("tile/entries/x123/456.p/7".parse(), Ok(Bundle { index: 123_456, width: 7 }));
     for path in [
         "",
         "tile",
