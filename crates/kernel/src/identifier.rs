@@ -95,14 +95,12 @@ pub fn is_division_code(text: &[u8]) -> bool {
 pub fn is_province(code: &[u8]) -> bool {
     let [tens, units] = code else { return false };
     match tens {
-        b'1' => (b'1'..=b'5').contains(units),
-        b'2' => (b'1'..=b'3').contains(units),
+        b'1' | b'6' => (b'1'..=b'5').contains(units),
+        b'2' | b'8' => (b'1'..=b'3').contains(units),
         b'3' => (b'1'..=b'7').contains(units),
         b'4' => (b'1'..=b'6').contains(units),
         b'5' => (b'0'..=b'4').contains(units),
-        b'6' => (b'1'..=b'5').contains(units),
         b'7' => *units == b'1',
-        b'8' => (b'1'..=b'3').contains(units),
         _ => false,
     }
 }
