@@ -1,12 +1,15 @@
 //! A loaded pack: the law of one city at one version.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::{Calendar, local_date};
 
-use crate::{Binding, Clause, Parameter, Procedure, Refusal, Rule, RuleText, Text};
+use crate::{
+    Binding, Clause, Forms, Parameter, Policies, Procedure, Refusal, Regulation, Rule, RuleText,
+    Text,
+};
 
 /// The version of a pack: the digest of its files. A case keeps the one that it began with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +39,12 @@ pub struct Law {
     pub rules: BTreeMap<String, RuleText>,
     /// The city's own terms, by glossary id.
     pub terms: BTreeMap<String, Text>,
+    /// The instrument that the pack writes down.
+    pub regulation: Regulation,
+    /// The roles that the city has, and who holds each: `self`, or another role.
+    pub roles: BTreeMap<String, String>,
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) forms: Arc<Forms>,
 }
 
 impl Law {
@@ -44,27 +53,7 @@ impl Law {
     /// A rule that the pack does not speak of (which `law check` reports) still refuses, by its
     /// name and without a clause.
     pub fn refuse(&self, rule: Rule, details: &[(&str, &str)]) -> Refusal {
-        let fill = |words: &str| {
-            details.iter().fold(words.to_owned(), |words, (name, value)| {
-                words.replace(&format!("{{{name}}}"), value)
-            })
-        };
-        match self.rules.get(rule.name()) {
-            Some(text) => Refusal {
-                rule: rule.name().to_owned(),
-                clauses: text.clauses.clone(),
-                code: text.code.clone(),
-                message: Text { zh: fill(&text.message.zh), en: fill(&text.message.en) },
-                detail: None,
-            },
-            None => Refusal {
-                rule: rule.name().to_owned(),
-                clauses: Vec::new(),
-                code: None,
-                message: Text { zh: rule.name().to_owned(), en: rule.name().replace('-', " ") },
-                detail: None,
-            },
-        }
+        self.refuse_named(rule.name(), details)
     }
 
     /// A parameter, if the city sets it.
@@ -80,5 +69,30 @@ impl Law {
     /// The calendar day at `at` where the law applies.
     pub fn local_date(&self, at: DateTime<Utc>) -> NaiveDate {
         local_date(at, self.utc_offset_hours)
+    }
+
+    /// The procedure of this id, if the city has it.
+    pub fn procedure(&self, id: &str) -> Option<&Procedure> {
+        self.procedures.get(id)
+    }
+
+    /// The city's own term for a concept, or its id where the city has none.
+    pub fn term(&self, id: &str) -> Text {
+        self.terms.get(id).cloned().unwrap_or_else(|| Text { zh: id.to_owned(), en: id.to_owned() })
+    }
+
+    /// The roles that an organisation founded as `role` holds: that one, and those that the pack
+    /// gives to it.
+    pub fn roles_of(&self, role: &str) -> std::collections::BTreeSet<String> {
+        let mut held = std::collections::BTreeSet::from([role.to_owned()]);
+        loop {
+            let before = held.len();
+            let given = self.roles.iter().filter(|(_, holder)| held.contains(*holder));
+            let given: Vec<String> = given.map(|(role, _)| role.clone()).collect();
+            held.extend(given);
+            if held.len() == before {
+                return held;
+            }
+        }
     }
 }

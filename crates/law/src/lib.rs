@@ -10,17 +10,29 @@
 //! stage, no deadline and no document for it.
 
 mod clause;
+mod form;
 mod law;
+mod load;
+mod pack;
 mod parameter;
+mod period;
+mod policy;
 mod procedure;
+mod regulation;
 mod rule;
 mod ruling;
+mod source;
 mod text;
 
 pub use clause::{Binding, Clause, ClauseId, Force, Kind, Proof};
+pub use form::{FormFault, Forms, SchemaError};
 pub use law::{Law, PackVersion};
+pub use pack::{BASELINE, PackError, PackFiles, Packs};
 pub use parameter::{Parameter, Source};
+pub use period::PeriodError;
+pub use policy::{FORBIDDEN_BY_POLICY, NOT_PERMITTED, Policies, PolicyNote, RULES};
 pub use procedure::{Deadline, Document, Next, Outcome, Period, PeriodUnit, Procedure, Stage};
+pub use regulation::{Regulation, Status};
 pub use rule::{Refusal, Rule, RuleText};
 pub use ruling::{Attribute, Attributes, Permit, Request};
 pub use text::Text;
