@@ -1,0 +1,83 @@
+//! The store on SQLite. `postgres` has the same functions.
+
+mod group;
+mod read;
+
+use std::{borrow::Cow, path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub(crate) use group::Transaction;
+
+use crate::StoreError;
+
+/// One connection that writes, and some that read.
+pub(crate) struct Database {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+impl Database {
+    pub(crate) async fn open(path: &Path, readers: u32) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite:")?
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: the log of a commit is on the disk before the commit is acknowledged.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            // What is erased is overwritten, not only forgotten.
+            .pragma("secure_delete", "ON")
+            .pragma("cache_size", "-65536")
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        migrator().run(&writer).await.map_err(crate::database::migration_error)?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(readers)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await?;
+        Ok(Self { writer, reader })
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        // IMMEDIATE: the lock on writing is taken before anything is read, so that what is
+        // checked still holds when it is written.
+        Ok(Transaction::new(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    /// Writes what the write-ahead log holds to the database and empties it, so that nothing
+    /// erased stays behind in it.
+    pub(crate) async fn settle(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    Migrator {
+        migrations: Cow::Owned(vec![Migration::new(
+            1,
+            Cow::Borrowed("log"),
+            MigrationType::Simple,
+            sqlx::SqlSafeStr::into_sql_str(include_str!("../../migrations/sqlite/0001_log.sql")),
+            false,
+        )]),
+        ..Migrator::DEFAULT
+    }
+}
