@@ -9,6 +9,7 @@
 //! **Invariant:** silence is absence. A city that says nothing of a point has no parameter, no
 //! stage, no deadline and no document for it.
 
+mod check;
 mod clause;
 mod form;
 mod law;
@@ -24,6 +25,7 @@ mod ruling;
 mod source;
 mod text;
 
+pub use check::{Finding, Severity, Vocabulary, check};
 pub use clause::{Binding, Clause, ClauseId, Force, Kind, Proof};
 pub use form::{FormFault, Forms, SchemaError};
 pub use law::{Law, PackVersion};

@@ -142,6 +142,16 @@ impl Policies {
         self.notes.get(id)
     }
 
+    /// The policy of this id in Cedar's JSON form.
+    pub(crate) fn body(&self, id: &str) -> Option<serde_json::Value> {
+        let id = PolicyId::new(id);
+        self.by_action
+            .values()
+            .chain([&self.general])
+            .find_map(|set| set.policy(&id))
+            .and_then(|policy| policy.to_json().ok())
+    }
+
     fn clauses_of<'a>(&self, ids: impl Iterator<Item = &'a String>) -> Vec<ClauseId> {
         let mut clauses: Vec<ClauseId> = Vec::new();
         for clause in ids.filter_map(|id| self.notes.get(id)).flat_map(|note| &note.clauses) {

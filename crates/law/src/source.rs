@@ -1,9 +1,14 @@
 //! The text of one file of a pack: parsing with the line in every error, and the line on which
 //! a key stands.
 
+use std::cell::OnceCell;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use crate::PackError;
 
@@ -33,29 +38,48 @@ pub(crate) enum Step<'a> {
     Index(usize),
 }
 
-/// The line on which what `path` leads to stands; where it leads nowhere, the line of the last
-/// thing found on the way.
-pub(crate) fn line_of(text: &str, path: &[Step<'_>]) -> usize {
-    let Ok(document) = DeTable::parse(text) else { return 1 };
-    let mut line = 1;
-    let mut table = Some(document.get_ref());
-    let mut value: Option<&DeValue<'_>> = None;
-    for step in path {
-        let next = match step {
-            Step::Key(name) => table
-                .and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name))
-                .map(|(key, value)| (key.span().start, value.get_ref())),
-            Step::Index(index) => value
-                .and_then(DeValue::as_array)
-                .and_then(|items| items.get(*index))
-                .map(|item| (item.span().start, item.get_ref())),
-        };
-        let Some((offset, found)) = next else { return line };
-        line = line_at(text, offset);
-        table = found.as_table();
-        value = Some(found);
+/// A file of a pack, to find lines in.
+pub(crate) struct Document<'a> {
+    pub(crate) file: String,
+    pub(crate) text: &'a str,
+    parsed: OnceCell<Option<Spanned<DeTable<'a>>>>,
+}
+
+impl<'a> Document<'a> {
+    pub(crate) fn new(file: impl Into<String>, text: &'a str) -> Self {
+        Self { file: file.into(), text, parsed: OnceCell::new() }
     }
-    line
+
+    /// The line on which what `path` leads to stands; where it leads nowhere, the line of the
+    /// last thing found on the way.
+    pub(crate) fn line(&self, path: &[Step<'_>]) -> usize {
+        let parsed = self.parsed.get_or_init(|| DeTable::parse(self.text).ok());
+        let Some(document) = parsed else { return 1 };
+        let mut line = 1;
+        let mut table = Some(document.get_ref());
+        let mut value: Option<&DeValue<'_>> = None;
+        for step in path {
+            let next = match step {
+                Step::Key(name) => table
+                    .and_then(|table| table.get_key_value(*name))
+                    .map(|(key, value)| (key.span().start, value.get_ref())),
+                Step::Index(index) => value
+                    .and_then(DeValue::as_array)
+                    .and_then(|items| items.get(*index))
+                    .map(|item| (item.span().start, item.get_ref())),
+            };
+            let Some((offset, found)) = next else { return line };
+            line = line_at(self.text, offset);
+            table = found.as_table();
+            value = Some(found);
+        }
+        line
+    }
+}
+
+/// The line of `path` in a text that is looked at once.
+pub(crate) fn line_of(text: &str, path: &[Step<'_>]) -> usize {
+    Document::new("", text).line(path)
 }
 
 /// Days and instants of TOML as the texts that they are written with, wherever they stand.
