@@ -103,6 +103,20 @@ impl Database {
         })
     }
 
+    /// Opens a database that must exist and is not written.
+    pub(crate) async fn open_to_read(
+        config: &StoreConfig,
+    ) -> std::result::Result<Self, StoreError> {
+        Ok(match &config.place {
+            Place::Sqlite(path) => {
+                Self::Sqlite(sqlite::Database::open_to_read(path, config.readers).await?)
+            }
+            Place::Postgres(url) => {
+                Self::Postgres(postgres::Database::open_to_read(url, config.readers).await?)
+            }
+        })
+    }
+
     pub(crate) async fn begin(&self) -> Result<Transaction> {
         Ok(match self {
             Self::Sqlite(database) => Transaction::Sqlite(database.begin().await?),

@@ -30,11 +30,13 @@ impl Filter {
     }
 
     /// Those of this owner.
+    #[expect(clippy::needless_pass_by_value, reason = "what is passed is an id, which is copied")]
     pub fn owner(owner: impl ToString) -> Self {
         Self { owner: Some(owner.to_string()), ..Self::default() }
     }
 
     /// Those that belong to this.
+    #[expect(clippy::needless_pass_by_value, reason = "what is passed is an id, which is copied")]
     pub fn parent(parent: impl ToString) -> Self {
         Self { parent: Some(parent.to_string()), ..Self::default() }
     }

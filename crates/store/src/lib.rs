@@ -29,6 +29,7 @@ mod rows;
 mod sqlite;
 mod stream;
 mod unit;
+mod verify;
 mod writer;
 
 pub use database::{Place, StoreConfig};
@@ -41,4 +42,5 @@ pub use record::Recorded;
 pub use registry::Registry;
 pub use stream::{StreamId, Version};
 pub use unit::{Decided, Unit};
+pub use verify::{Fault, verify};
 pub use writer::{Committed, Receipt};

@@ -22,17 +22,16 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn open(url: &str, readers: u32) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)?
-            .application_name("shuyu")
-            // A commit is on the server's disk before it is acknowledged, whatever the server's
-            // own setting.
-            .options([("synchronous_commit", "on")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(readers + 1)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options)
-            .await?;
+        // A commit is on the server's disk before it is acknowledged, whatever the server's own
+        // setting.
+        let pool = connect(url, readers + 1, ("synchronous_commit", "on")).await?;
         migrator().run(&pool).await.map_err(crate::database::migration_error)?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn open_to_read(url: &str, readers: u32) -> Result<Self, StoreError> {
+        let read_only = ("default_transaction_read_only", "on");
+        let pool = connect(url, readers, read_only).await?;
         Ok(Self { pool })
     }
 
@@ -49,6 +48,19 @@ impl Database {
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+async fn connect(
+    url: &str,
+    connections: u32,
+    setting: (&str, &str),
+) -> Result<PgPool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?.application_name("shuyu").options([setting]);
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options)
+        .await
 }
 
 fn migrator() -> Migrator {

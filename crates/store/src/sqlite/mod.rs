@@ -3,7 +3,7 @@
 mod group;
 mod read;
 
-use std::{borrow::Cow, path::Path, str::FromStr, time::Duration};
+use std::{borrow::Cow, path::Path, time::Duration};
 
 use sqlx::{
     SqlitePool,
@@ -23,31 +23,23 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn open(path: &Path, readers: u32) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str("sqlite:")?
-            .filename(path)
+        let options = options(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: the log of a commit is on the disk before the commit is acknowledged.
             .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
             // What is erased is overwritten, not only forgotten.
-            .pragma("secure_delete", "ON")
-            .pragma("cache_size", "-65536")
-            .busy_timeout(Duration::from_secs(10));
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await?;
+            .pragma("secure_delete", "ON");
+        let writer = connect(options.clone(), 1).await.map_err(unusable(path))?;
         migrator().run(&writer).await.map_err(crate::database::migration_error)?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(readers)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
+        let reader = connect(options, readers).await.map_err(unusable(path))?;
         Ok(Self { writer, reader })
+    }
+
+    pub(crate) async fn open_to_read(path: &Path, readers: u32) -> Result<Self, StoreError> {
+        let options = options(path).pragma("query_only", "ON");
+        let reader = connect(options, readers).await.map_err(unusable(path))?;
+        Ok(Self { writer: reader.clone(), reader })
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
@@ -67,6 +59,31 @@ impl Database {
         self.reader.close().await;
         self.writer.close().await;
     }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .pragma("cache_size", "-65536")
+        .busy_timeout(Duration::from_secs(10))
+}
+
+async fn connect(
+    options: SqliteConnectOptions,
+    connections: u32,
+) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await
+}
+
+/// Says which file cannot be used.
+fn unusable(path: &Path) -> impl Fn(sqlx::Error) -> StoreError {
+    move |error| StoreError::unreadable(format!("the database {}", path.display()), &error)
 }
 
 fn migrator() -> Migrator {
