@@ -11,6 +11,8 @@
 
 mod check;
 mod clause;
+mod coverage;
+mod explain;
 mod form;
 mod law;
 mod load;
@@ -27,6 +29,8 @@ mod text;
 
 pub use check::{Finding, Severity, Vocabulary, check};
 pub use clause::{Binding, Clause, ClauseId, Force, Kind, Proof};
+pub use coverage::{Coverage, CoverageFilter, CoveredClause, Tally};
+pub use explain::{Enforcer, Explanation, ParameterValue};
 pub use form::{FormFault, Forms, SchemaError};
 pub use law::{Law, PackVersion};
 pub use pack::{BASELINE, PackError, PackFiles, Packs};
