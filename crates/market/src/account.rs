@@ -130,18 +130,9 @@ impl Entity for Posting {
         if state.is_some() {
             return Err(ctx.refuse(POSTED_ONCE));
         }
-        let PostingCommand::Post {
-            source,
-            memo,
-            lines,
-        } = command;
+        let PostingCommand::Post { source, memo, lines } = command;
         check_lines(&lines, ctx)?;
-        let posting = Self {
-            source,
-            memo,
-            lines,
-            at: ctx.now,
-        };
+        let posting = Self { source, memo, lines, at: ctx.now };
         Ok(vec![PostingEvent::Posted { posting }])
     }
 
@@ -151,11 +142,7 @@ impl Entity for Posting {
     }
 
     fn keys(&self) -> Keys {
-        Keys {
-            status: "posted".to_owned(),
-            name: Some(self.source.clone()),
-            ..Keys::default()
-        }
+        Keys { status: "posted".to_owned(), name: Some(self.source.clone()), ..Keys::default() }
     }
 
     fn attributes(&self) -> Attributes {
@@ -187,14 +174,8 @@ fn check_lines(lines: &[Line], ctx: &Context<'_>) -> Result<(), Refusal> {
 /// The posting of a cost that the operator bears.
 pub fn cost_lines(operator: OrganisationId, item: impl Into<String>, amount: Fen) -> Vec<Line> {
     vec![
-        Line {
-            account: Account::Receivable { from: operator },
-            amount,
-        },
-        Line {
-            account: Account::PlatformCost { item: item.into() },
-            amount: -amount,
-        },
+        Line { account: Account::Receivable { from: operator }, amount },
+        Line { account: Account::PlatformCost { item: item.into() }, amount: -amount },
     ]
 }
 

@@ -51,14 +51,9 @@ impl UsageCount {
     /// What a `Billed` event of the subscription counts.
     pub fn of(subscription: SubscriptionId, event: &SubscriptionEvent) -> Option<Self> {
         match event {
-            SubscriptionEvent::Billed {
-                count, from, until, ..
-            } => Some(Self {
-                subscription,
-                count: *count,
-                from: *from,
-                until: *until,
-            }),
+            SubscriptionEvent::Billed { count, from, until, .. } => {
+                Some(Self { subscription, count: *count, from: *from, until: *until })
+            }
             _ => None,
         }
     }
@@ -160,11 +155,9 @@ impl Command for InvoiceCommand {
 
     fn attributes(&self) -> Attributes {
         match self {
-            Self::Issue { subscription, .. } => [(
-                "operator".to_owned(),
-                Attribute::Text(subscription.operator.to_string()),
-            )]
-            .into(),
+            Self::Issue { subscription, .. } => {
+                [("operator".to_owned(), Attribute::Text(subscription.operator.to_string()))].into()
+            }
             Self::Pay { .. } | Self::Settle { .. } => Attributes::new(),
         }
     }
@@ -204,15 +197,9 @@ impl Entity for Invoice {
     ) -> Result<Vec<InvoiceEvent>, Refusal> {
         let order = |why: &str| ctx.refuse(STEP_IN_ORDER).because(why);
         let event = match (state, command) {
-            (
-                None,
-                InvoiceCommand::Issue {
-                    subscription,
-                    usage,
-                },
-            ) => InvoiceEvent::Issued {
-                invoice: Box::new(issued(&subscription, &usage, ctx)?),
-            },
+            (None, InvoiceCommand::Issue { subscription, usage }) => {
+                InvoiceEvent::Issued { invoice: Box::new(issued(&subscription, &usage, ctx)?) }
+            }
             (None, _) => return Err(order("there is no such invoice")),
             (Some(_), InvoiceCommand::Issue { .. }) => return Err(ctx.refuse(PERIOD_INVOICED_ONCE)),
             (Some(invoice), InvoiceCommand::Pay { amount, reference }) => {
@@ -225,11 +212,7 @@ impl Entity for Invoice {
                         invoice.total
                     )));
                 }
-                let payment = Payment {
-                    amount,
-                    reference,
-                    at: ctx.now,
-                };
+                let payment = Payment { amount, reference, at: ctx.now };
                 InvoiceEvent::Paid { payment }
             }
             (Some(invoice), InvoiceCommand::Settle { settlement }) => match invoice.status {
@@ -269,18 +252,9 @@ impl Entity for Invoice {
 
     fn attributes(&self) -> Attributes {
         [
-            (
-                "status".to_owned(),
-                Attribute::Text(self.status.name().to_owned()),
-            ),
-            (
-                "consumer".to_owned(),
-                Attribute::Text(self.consumer.to_string()),
-            ),
-            (
-                "operator".to_owned(),
-                Attribute::Text(self.operator.to_string()),
-            ),
+            ("status".to_owned(), Attribute::Text(self.status.name().to_owned())),
+            ("consumer".to_owned(), Attribute::Text(self.consumer.to_string())),
+            ("operator".to_owned(), Attribute::Text(self.operator.to_string())),
         ]
         .into()
     }
@@ -290,34 +264,16 @@ impl Invoice {
     /// The posting of its issue: the consumer owes what the operator has earned.
     pub fn issue_lines(&self) -> Vec<Line> {
         vec![
-            Line {
-                account: Account::Receivable {
-                    from: self.consumer,
-                },
-                amount: self.total,
-            },
-            Line {
-                account: Account::Revenue {
-                    agreement: self.agreement,
-                },
-                amount: -self.total,
-            },
+            Line { account: Account::Receivable { from: self.consumer }, amount: self.total },
+            Line { account: Account::Revenue { agreement: self.agreement }, amount: -self.total },
         ]
     }
 
     /// The posting of its payment: what was owed is there.
     pub fn payment_lines(&self) -> Vec<Line> {
         vec![
-            Line {
-                account: Account::Cash,
-                amount: self.total,
-            },
-            Line {
-                account: Account::Receivable {
-                    from: self.consumer,
-                },
-                amount: -self.total,
-            },
+            Line { account: Account::Cash, amount: self.total },
+            Line { account: Account::Receivable { from: self.consumer }, amount: -self.total },
         ]
     }
 }
@@ -335,16 +291,12 @@ fn issued(
     }
     let unit_price = subscription.charge.fen();
     let amount = unit_price.times(usage.count).ok_or_else(|| {
-        ctx.refuse(LINES_ADD_UP)
-            .because("the amount is beyond what can be counted")
+        ctx.refuse(LINES_ADD_UP).because("the amount is beyond what can be counted")
     })?;
     let (free, clauses) = match &subscription.charge {
-        Charge::Paid { .. } => (
-            None,
-            crate::pack::clauses_reading(ctx.law, "price_method")
-                .into_iter()
-                .collect(),
-        ),
+        Charge::Paid { .. } => {
+            (None, crate::pack::clauses_reading(ctx.law, "price_method").into_iter().collect())
+        }
         Charge::Free { reason, clauses } => (Some(reason.clone()), clauses.clone()),
     };
     let line = InvoiceLine {
@@ -367,10 +319,6 @@ fn issued(
         total: amount,
         payment: None,
         settlement: None,
-        status: if amount == Fen::ZERO {
-            InvoiceStatus::Paid
-        } else {
-            InvoiceStatus::Issued
-        },
+        status: if amount == Fen::ZERO { InvoiceStatus::Paid } else { InvoiceStatus::Issued },
     })
 }

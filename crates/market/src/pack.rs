@@ -14,8 +14,7 @@ pub(crate) fn choice<'a>(law: &'a Law, name: &str) -> Option<&'a str> {
 
 /// Whether the pack switches the point on.
 pub(crate) fn is_on(law: &Law, name: &str) -> bool {
-    law.parameter(name)
-        .is_some_and(|parameter| parameter.value.as_bool() == Some(true))
+    law.parameter(name).is_some_and(|parameter| parameter.value.as_bool() == Some(true))
 }
 
 /// The clauses of the pack that read the parameter: what a decision taken by it rests on.

@@ -194,37 +194,19 @@ impl Entity for Price {
                 check_guide(&guide, ctx)?;
                 PriceEvent::Guided { product, guide }
             }
-            PriceCommand::Propose {
-                product,
-                operator,
-                amount,
-                basis,
-                method,
-            } => {
+            PriceCommand::Propose { product, operator, amount, basis, method } => {
                 if ctx.actor.organisation != operator {
                     return Err(ctx.refuse(SET_BY_OPERATOR));
                 }
                 check_proposal(state, amount, &basis, method.as_deref(), ctx)?;
                 let method = pack::choice(ctx.law, "price_method").map(str::to_owned);
-                let proposal = Proposal {
-                    amount,
-                    basis,
-                    method,
-                    filed: None,
-                    agreed: None,
-                };
-                PriceEvent::Proposed {
-                    product,
-                    operator,
-                    proposal,
-                }
+                let proposal = Proposal { amount, basis, method, filed: None, agreed: None };
+                PriceEvent::Proposed { product, operator, proposal }
             }
             PriceCommand::File { receipt } => {
                 proposal(state, ctx)?;
                 if receipt.trim().is_empty() {
-                    return Err(ctx
-                        .refuse(FILED_BEFORE_USE)
-                        .because("a filing has a receipt"));
+                    return Err(ctx.refuse(FILED_BEFORE_USE).because("a filing has a receipt"));
                 }
                 PriceEvent::Filed { receipt }
             }
@@ -240,23 +222,15 @@ impl Entity for Price {
             PriceCommand::Set => {
                 let (price, proposal) = proposal(state, ctx)?;
                 price.check_in_force(proposal, ctx)?;
-                PriceEvent::Set {
-                    amount: proposal.amount,
-                    at: ctx.now,
-                }
+                PriceEvent::Set { amount: proposal.amount, at: ctx.now }
             }
         };
         Ok(vec![event])
     }
 
     fn evolve(state: Option<Self>, event: &PriceEvent) -> Option<Self> {
-        let empty = |product| Self {
-            product,
-            operator: None,
-            guide: None,
-            proposal: None,
-            current: None,
-        };
+        let empty =
+            |product| Self { product, operator: None, guide: None, proposal: None, current: None };
         let mut price = match event {
             PriceEvent::Guided { product, .. } | PriceEvent::Proposed { product, .. } => {
                 state.unwrap_or_else(|| empty(*product))
@@ -265,9 +239,7 @@ impl Entity for Price {
         };
         match event {
             PriceEvent::Guided { guide, .. } => price.guide = Some(guide.clone()),
-            PriceEvent::Proposed {
-                operator, proposal, ..
-            } => {
+            PriceEvent::Proposed { operator, proposal, .. } => {
                 price.operator = Some(*operator);
                 price.proposal = Some(proposal.clone());
             }
@@ -300,11 +272,8 @@ impl Entity for Price {
     }
 
     fn attributes(&self) -> Attributes {
-        let mut attributes: Attributes = [(
-            "status".to_owned(),
-            Attribute::Text(self.status().to_owned()),
-        )]
-        .into();
+        let mut attributes: Attributes =
+            [("status".to_owned(), Attribute::Text(self.status().to_owned()))].into();
         if let Some(operator) = self.operator {
             attributes.insert("operator".to_owned(), Attribute::Text(operator.to_string()));
         }
@@ -355,14 +324,10 @@ fn proposal<'a>(
 /// Refuses a guided price where the pack's method is another, or that guides to nothing.
 fn check_guide(guide: &Guide, ctx: &Context<'_>) -> Result<(), Refusal> {
     if pack::choice(ctx.law, "price_method") != Some("guided") {
-        return Err(ctx
-            .refuse(METHOD_FOLLOWED)
-            .because("no prices are guided here"));
+        return Err(ctx.refuse(METHOD_FOLLOWED).because("no prices are guided here"));
     }
     if guide.base.fen.0 < 0 || guide.until.is_some_and(|until| until < guide.from) {
-        return Err(ctx
-            .refuse(WITHIN_GUIDE)
-            .because("the guided price guides to nothing"));
+        return Err(ctx.refuse(WITHIN_GUIDE).because("the guided price guides to nothing"));
     }
     if guide.basis.trim().is_empty() {
         return Err(ctx.refuse(BASIS_STATED));
@@ -391,9 +356,7 @@ fn check_proposal(
         return Err(ctx.refuse(BASIS_STATED));
     }
     if amount.fen.0 < 0 {
-        return Err(ctx
-            .refuse(WITHIN_GUIDE)
-            .because("a price is not below zero"));
+        return Err(ctx.refuse(WITHIN_GUIDE).because("a price is not below zero"));
     }
     if lawful == Some("guided") && amount.fen > Fen::ZERO {
         check_within_guide(state.and_then(|price| price.guide.as_ref()), amount, ctx)?;
@@ -411,13 +374,10 @@ fn check_within_guide(
     let guide = guide
         .filter(|guide| guide.from <= today && guide.until.is_none_or(|until| today <= until))
         .ok_or_else(|| {
-            ctx.refuse(WITHIN_GUIDE)
-                .because("no guided price is in force for the product")
+            ctx.refuse(WITHIN_GUIDE).because("no guided price is in force for the product")
         })?;
     if guide.base.unit != amount.unit {
-        return Err(ctx
-            .refuse(WITHIN_GUIDE)
-            .because("the guided price is for another unit"));
+        return Err(ctx.refuse(WITHIN_GUIDE).because("the guided price is for another unit"));
     }
     let float = ctx.law.integer("price_float_percent").unwrap_or(0);
     let ceiling = i128::from(guide.base.fen.0) * i128::from(100 + float) / 100;

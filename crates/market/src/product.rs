@@ -252,19 +252,16 @@ impl Command for ProductCommand {
 
     fn attributes(&self) -> Attributes {
         match self {
-            Self::Draft(draft) => [(
-                "operator".to_owned(),
-                Attribute::Text(draft.agreement.operator.to_string()),
-            )]
-            .into(),
+            Self::Draft(draft) => {
+                [("operator".to_owned(), Attribute::Text(draft.agreement.operator.to_string()))]
+                    .into()
+            }
             Self::Review { review, .. } => {
                 [("role".to_owned(), Attribute::Text(review.role.clone()))].into()
             }
-            Self::Register(registration) => [(
-                "exempted".to_owned(),
-                Attribute::Flag(registration.exemption.is_some()),
-            )]
-            .into(),
+            Self::Register(registration) => {
+                [("exempted".to_owned(), Attribute::Flag(registration.exemption.is_some()))].into()
+            }
             Self::File { .. }
             | Self::List { .. }
             | Self::Suspend { .. }
@@ -329,12 +326,10 @@ impl Entity for Product {
     ) -> Result<Vec<ProductEvent>, Refusal> {
         let Some(product) = state else {
             return match command {
-                ProductCommand::Draft(draft) => Ok(vec![ProductEvent::Drafted {
-                    product: Box::new(drafted(*draft, ctx)?),
-                }]),
-                _ => Err(ctx
-                    .refuse(STEP_IN_ORDER)
-                    .because("the product has not been drafted")),
+                ProductCommand::Draft(draft) => {
+                    Ok(vec![ProductEvent::Drafted { product: Box::new(drafted(*draft, ctx)?) }])
+                }
+                _ => Err(ctx.refuse(STEP_IN_ORDER).because("the product has not been drafted")),
             };
         };
         product.next(command, ctx).map(|event| vec![event])
@@ -355,9 +350,7 @@ impl Entity for Product {
             }
             ProductEvent::Filed { fields } => product.filing.extend(fields.clone()),
             ProductEvent::Reviewed { review, complete } => {
-                product
-                    .reviews
-                    .retain(|earlier| earlier.role != review.role);
+                product.reviews.retain(|earlier| earlier.role != review.role);
                 product.reviews.push(review.clone());
                 if *complete {
                     product.status = ProductStatus::Reviewed;
@@ -381,22 +374,10 @@ impl Entity for Product {
 
     fn attributes(&self) -> Attributes {
         [
-            (
-                "status".to_owned(),
-                Attribute::Text(self.status.name().to_owned()),
-            ),
-            (
-                "operator".to_owned(),
-                Attribute::Text(self.operator.to_string()),
-            ),
-            (
-                "author".to_owned(),
-                Attribute::Text(self.author.to_string()),
-            ),
-            (
-                "agreement".to_owned(),
-                Attribute::Text(self.agreement.to_string()),
-            ),
+            ("status".to_owned(), Attribute::Text(self.status.name().to_owned())),
+            ("operator".to_owned(), Attribute::Text(self.operator.to_string())),
+            ("author".to_owned(), Attribute::Text(self.author.to_string())),
+            ("agreement".to_owned(), Attribute::Text(self.agreement.to_string())),
             ("form".to_owned(), Attribute::Text(self.form.clone())),
         ]
         .into()
@@ -424,12 +405,7 @@ impl Product {
                 let complete = self.is_reviewed(Some(&review), ctx);
                 Ok(ProductEvent::Reviewed { review, complete })
             }
-            (
-                ProductCommand::List {
-                    agreement_is_active,
-                },
-                Registered | Reviewed,
-            ) => {
+            (ProductCommand::List { agreement_is_active }, Registered | Reviewed) => {
                 self.check_listing(agreement_is_active, ctx)?;
                 Ok(ProductEvent::Listed)
             }
@@ -470,9 +446,7 @@ impl Product {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(ctx
-            .refuse(FILING_COMPLETE)
-            .because(format!("missing: {}", missing.join(", "))))
+        Err(ctx.refuse(FILING_COMPLETE).because(format!("missing: {}", missing.join(", "))))
     }
 
     /// Refuses a review by the author or their organisation, in a role that the reviewer does
@@ -511,10 +485,7 @@ impl Product {
         };
         match pack::ids(ctx.law, "product_reviewers") {
             Some(roles) => roles.into_iter().all(passed),
-            None => latest
-                .into_iter()
-                .chain(&self.reviews)
-                .any(|review| passed(&review.role)),
+            None => latest.into_iter().chain(&self.reviews).any(|review| passed(&review.role)),
         }
     }
 
@@ -525,10 +496,9 @@ impl Product {
             return Err(ctx.refuse(AGREEMENT_ACTIVE));
         }
         if let Some(failed) = self.reviews.iter().find(|review| !review.passed) {
-            return Err(ctx.refuse(REVIEWED_BY_ALL).because(format!(
-                "{} has not passed it: {}",
-                failed.role, failed.opinion
-            )));
+            return Err(ctx
+                .refuse(REVIEWED_BY_ALL)
+                .because(format!("{} has not passed it: {}", failed.role, failed.opinion)));
         }
         if let Some(roles) = pack::ids(ctx.law, "product_reviewers")
             && !self.is_reviewed(None, ctx)
@@ -557,33 +527,22 @@ impl Product {
 /// Refuses a registration without a number, or elsewhere than at the venue that the pack names,
 /// unless an exemption states its reason.
 fn check_registration(registration: &Registration, ctx: &Context<'_>) -> Result<(), Refusal> {
-    let is_exempt = registration
-        .exemption
-        .as_deref()
-        .is_some_and(|reason| !reason.trim().is_empty());
+    let is_exempt =
+        registration.exemption.as_deref().is_some_and(|reason| !reason.trim().is_empty());
     if registration.number.trim().is_empty() {
-        return Err(ctx
-            .refuse(REGISTERED_AT_VENUE)
-            .because("the registration has no number"));
+        return Err(ctx.refuse(REGISTERED_AT_VENUE).because("the registration has no number"));
     }
     match pack::choice(ctx.law, "product_registration_venue") {
-        Some(venue) if registration.venue.as_deref() != Some(venue) && !is_exempt => {
-            Err(ctx.refuse(REGISTERED_AT_VENUE).because(format!(
-                "register it at: {venue}, or state why it is exempt"
-            )))
-        }
+        Some(venue) if registration.venue.as_deref() != Some(venue) && !is_exempt => Err(ctx
+            .refuse(REGISTERED_AT_VENUE)
+            .because(format!("register it at: {venue}, or state why it is exempt"))),
         _ => Ok(()),
     }
 }
 
 /// The product of a draft, or why it may not be made.
 fn drafted(draft: ProductDraft, ctx: &Context<'_>) -> Result<Product, Refusal> {
-    let ProductDraft {
-        agreement,
-        scenario,
-        release,
-        ..
-    } = &draft;
+    let ProductDraft { agreement, scenario, release, .. } = &draft;
     if ctx.actor.organisation != agreement.operator {
         return Err(ctx.refuse(OPERATOR_OF_AGREEMENT));
     }
@@ -604,21 +563,14 @@ fn drafted(draft: ProductDraft, ctx: &Context<'_>) -> Result<Product, Refusal> {
     let known = ["product_forms", "platform_product_forms", "service_kinds"]
         .map(|name| pack::ids(ctx.law, name));
     if known.iter().any(Option::is_some)
-        && !known
-            .iter()
-            .flatten()
-            .flatten()
-            .any(|form| *form == draft.form)
+        && !known.iter().flatten().flatten().any(|form| *form == draft.form)
     {
-        return Err(ctx.refuse(FORM_KNOWN).because(format!(
-            "{} is none of the forms that the pack knows",
-            draft.form
-        )));
+        return Err(ctx
+            .refuse(FORM_KNOWN)
+            .because(format!("{} is none of the forms that the pack knows", draft.form)));
     }
     if let Substance::Api { template } = &draft.substance {
-        template
-            .check()
-            .map_err(|error| ctx.refuse(API_WELL_FORMED).because(error.to_string()))?;
+        template.check().map_err(|error| ctx.refuse(API_WELL_FORMED).because(error.to_string()))?;
     }
     Ok(Product {
         agreement: agreement.id,

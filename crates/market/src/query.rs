@@ -155,12 +155,10 @@ impl QueryTemplate {
         &self,
         given: &BTreeMap<String, Value>,
     ) -> Result<Vec<(&Parameter, Comparable)>, QueryError> {
-        if let Some(unknown) = given.keys().find(|name| {
-            !self
-                .parameters
-                .iter()
-                .any(|parameter| &parameter.name == *name)
-        }) {
+        if let Some(unknown) = given
+            .keys()
+            .find(|name| !self.parameters.iter().any(|parameter| &parameter.name == *name))
+        {
             return Err(QueryError::Unknown(unknown.clone()));
         }
         let mut values = Vec::new();
@@ -180,10 +178,7 @@ impl QueryTemplate {
                 }
                 None => continue,
             };
-            values.push((
-                parameter,
-                parameter.value_type.read(&text).ok_or_else(wrong)?,
-            ));
+            values.push((parameter, parameter.value_type.read(&text).ok_or_else(wrong)?));
         }
         Ok(values)
     }
@@ -233,9 +228,8 @@ impl ReleasedTable {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| QueryError::NotATable("it is not UTF-8".to_owned()))?;
         let mut records = records(text.strip_prefix('\u{feff}').unwrap_or(text))?.into_iter();
-        let columns = records
-            .next()
-            .ok_or_else(|| QueryError::NotATable("it has no header".to_owned()))?;
+        let columns =
+            records.next().ok_or_else(|| QueryError::NotATable("it has no header".to_owned()))?;
         Self::new(columns, records.collect())
     }
 
@@ -289,18 +283,9 @@ impl ReleasedTable {
         let rows = found
             .by_ref()
             .take(template.row_limit)
-            .map(|row| {
-                shown
-                    .iter()
-                    .filter_map(|position| row.get(*position).cloned())
-                    .collect()
-            })
+            .map(|row| shown.iter().filter_map(|position| row.get(*position).cloned()).collect())
             .collect();
-        Ok(Answer {
-            columns: template.columns.clone(),
-            rows,
-            truncated: found.next().is_some(),
-        })
+        Ok(Answer { columns: template.columns.clone(), rows, truncated: found.next().is_some() })
     }
 }
 
@@ -331,9 +316,7 @@ fn records(text: &str) -> Result<Vec<Vec<String>>, QueryError> {
         }
     }
     if quoted {
-        return Err(QueryError::NotATable(
-            "a quotation is not closed".to_owned(),
-        ));
+        return Err(QueryError::NotATable("a quotation is not closed".to_owned()));
     }
     if !cell.is_empty() || was_quoted || !record.is_empty() {
         record.push(cell);
@@ -362,20 +345,8 @@ mod tests {
         };
         QueryTemplate {
             parameters: vec![
-                parameter(
-                    "district",
-                    "district",
-                    ValueType::Text,
-                    Comparison::Equal,
-                    true,
-                ),
-                parameter(
-                    "from",
-                    "year",
-                    ValueType::Number,
-                    Comparison::AtLeast,
-                    false,
-                ),
+                parameter("district", "district", ValueType::Text, Comparison::Equal, true),
+                parameter("from", "year", ValueType::Number, Comparison::AtLeast, false),
             ],
             columns: vec!["year".to_owned(), "claims".to_owned()],
             row_limit: 1,
@@ -396,21 +367,12 @@ mod tests {
         let later = ask(&json!({"district": "hailing", "from": 2024})).expect("answers");
         assert_eq!(later.rows, [["2024", "1,020"]]);
         assert!(!later.truncated);
-        assert_eq!(
-            ask(&json!({"district": "nowhere"}))
-                .expect("answers")
-                .rows
-                .len(),
-            0
-        );
+        assert_eq!(ask(&json!({"district": "nowhere"})).expect("answers").rows.len(), 0);
     }
 
     #[test]
     fn a_question_that_the_template_does_not_know_is_refused() {
-        assert_eq!(
-            ask(&json!({})),
-            Err(QueryError::Missing("district".to_owned()))
-        );
+        assert_eq!(ask(&json!({})), Err(QueryError::Missing("district".to_owned())));
         assert_eq!(
             ask(&json!({"district": "hailing", "name": "li"})),
             Err(QueryError::Unknown("name".to_owned()))
@@ -419,10 +381,7 @@ mod tests {
             ask(&json!({"district": "hailing", "from": "x"})),
             Err(QueryError::WrongType { .. })
         ));
-        assert!(matches!(
-            ask(&json!({"district": 7})),
-            Err(QueryError::WrongType { .. })
-        ));
+        assert!(matches!(ask(&json!({"district": 7})), Err(QueryError::WrongType { .. })));
     }
 
     #[test]
@@ -431,10 +390,7 @@ mod tests {
         let mut template = template();
         template.columns = vec!["secret".to_owned()];
         let given = [("district".to_owned(), json!("hailing"))].into();
-        assert_eq!(
-            table.answer(&template, &given),
-            Err(QueryError::NoColumn("secret".to_owned()))
-        );
+        assert_eq!(table.answer(&template, &given), Err(QueryError::NoColumn("secret".to_owned())));
         template.columns.clear();
         assert_eq!(template.check(), Err(QueryError::Empty));
         template.columns = vec!["year".to_owned(), "year".to_owned()];
@@ -445,10 +401,7 @@ mod tests {
     fn what_is_not_a_table_is_refused() {
         for text in ["", "a,b\n1\n", "a\n\"open\n"] {
             assert!(
-                matches!(
-                    ReleasedTable::from_csv(text.as_bytes()),
-                    Err(QueryError::NotATable(_))
-                ),
+                matches!(ReleasedTable::from_csv(text.as_bytes()), Err(QueryError::NotATable(_))),
                 "{text:?}"
             );
         }

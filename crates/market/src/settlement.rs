@@ -132,22 +132,13 @@ impl Entity for Settlement {
         ctx: &Context<'_>,
     ) -> Result<Vec<SettlementEvent>, Refusal> {
         let event = match (state, command) {
-            (
-                None,
-                SettlementCommand::Share {
-                    agreement,
-                    invoices,
-                    shares,
-                },
-            ) => {
+            (None, SettlementCommand::Share { agreement, invoices, shares }) => {
                 let settlement = shared(agreement, &invoices, &shares, ctx)?;
                 SettlementEvent::Shared { settlement }
             }
             (Some(_), SettlementCommand::Share { .. }) => return Err(ctx.refuse(SETTLED_ONCE)),
             (None, SettlementCommand::PayOut { .. }) => {
-                return Err(ctx
-                    .refuse(SETTLED_ONCE)
-                    .because("there is no such settlement"));
+                return Err(ctx.refuse(SETTLED_ONCE).because("there is no such settlement"));
             }
             (Some(settlement), SettlementCommand::PayOut { to, reference }) => {
                 let part = settlement.parts.iter().find(|part| part.to == to);
@@ -186,14 +177,8 @@ impl Entity for Settlement {
 
     fn attributes(&self) -> Attributes {
         [
-            (
-                "status".to_owned(),
-                Attribute::Text(self.status().to_owned()),
-            ),
-            (
-                "agreement".to_owned(),
-                Attribute::Text(self.agreement.to_string()),
-            ),
+            ("status".to_owned(), Attribute::Text(self.status().to_owned())),
+            ("agreement".to_owned(), Attribute::Text(self.agreement.to_string())),
         ]
         .into()
     }
@@ -201,11 +186,7 @@ impl Entity for Settlement {
 
 impl Settlement {
     fn status(&self) -> &'static str {
-        if self
-            .parts
-            .iter()
-            .all(|part| part.paid.is_some() || part.amount == Fen::ZERO)
-        {
+        if self.parts.iter().all(|part| part.paid.is_some() || part.amount == Fen::ZERO) {
             "paid_out"
         } else {
             "shared"
@@ -214,33 +195,20 @@ impl Settlement {
 
     /// The posting of the sharing: what was earned is due to the parties.
     pub fn share_lines(&self) -> Vec<Line> {
-        let revenue = Account::Revenue {
-            agreement: self.agreement,
-        };
-        let due = self.parts.iter().map(|part| Line {
-            account: Account::Payable { to: part.to },
-            amount: -part.amount,
-        });
-        std::iter::once(Line {
-            account: revenue,
-            amount: self.proceeds,
-        })
-        .chain(due)
-        .collect()
+        let revenue = Account::Revenue { agreement: self.agreement };
+        let due = self
+            .parts
+            .iter()
+            .map(|part| Line { account: Account::Payable { to: part.to }, amount: -part.amount });
+        std::iter::once(Line { account: revenue, amount: self.proceeds }).chain(due).collect()
     }
 
     /// The posting of a part's payment, if the part exists.
     pub fn pay_out_lines(&self, to: Beneficiary) -> Option<Vec<Line>> {
         let part = self.parts.iter().find(|part| part.to == to)?;
         Some(vec![
-            Line {
-                account: Account::Payable { to },
-                amount: part.amount,
-            },
-            Line {
-                account: Account::Cash,
-                amount: -part.amount,
-            },
+            Line { account: Account::Payable { to }, amount: part.amount },
+            Line { account: Account::Cash, amount: -part.amount },
         ])
     }
 }
@@ -253,9 +221,7 @@ fn shared(
     ctx: &Context<'_>,
 ) -> Result<Settlement, Refusal> {
     if invoices.is_empty() {
-        return Err(ctx
-            .refuse(INVOICES_PAID)
-            .because("there is no invoice to settle"));
+        return Err(ctx.refuse(INVOICES_PAID).because("there is no invoice to settle"));
     }
     for (id, invoice) in invoices {
         if invoice.agreement != agreement {
@@ -266,9 +232,7 @@ fn shared(
         match invoice.status {
             InvoiceStatus::Paid => {}
             InvoiceStatus::Issued => {
-                return Err(ctx
-                    .refuse(INVOICES_PAID)
-                    .because(format!("{id} is not paid")));
+                return Err(ctx.refuse(INVOICES_PAID).because(format!("{id} is not paid")));
             }
             InvoiceStatus::Settled => {
                 return Err(ctx.refuse(SETTLED_ONCE).because(format!("{id} is settled")));
@@ -279,24 +243,14 @@ fn shared(
     let total = invoices
         .values()
         .try_fold(Fen::ZERO, |sum, invoice| sum.plus(invoice.total))
-        .ok_or_else(|| {
-            ctx.refuse(SHARES_GIVEN)
-                .because("the sum is beyond what can be counted")
-        })?;
+        .ok_or_else(|| ctx.refuse(SHARES_GIVEN).because("the sum is beyond what can be counted"))?;
     let parts = split(total, shares)
         .map_err(|error| ctx.refuse(SHARES_GIVEN).because(error.to_string()))?;
     Ok(Settlement {
         agreement,
         invoices: invoices.keys().copied().collect(),
         proceeds: total,
-        parts: parts
-            .into_iter()
-            .map(|(to, amount)| Part {
-                to,
-                amount,
-                paid: None,
-            })
-            .collect(),
+        parts: parts.into_iter().map(|(to, amount)| Part { to, amount, paid: None }).collect(),
         at: ctx.now,
     })
 }
@@ -304,14 +258,8 @@ fn shared(
 /// Refuses shares that name a party twice, or a public part that the pack does not know.
 fn check_shares(shares: &[Share<Beneficiary>], ctx: &Context<'_>) -> Result<(), Refusal> {
     for (position, share) in shares.iter().enumerate() {
-        if shares
-            .iter()
-            .take(position)
-            .any(|earlier| earlier.party == share.party)
-        {
-            return Err(ctx
-                .refuse(SHARES_GIVEN)
-                .because(format!("{} stands twice", share.party)));
+        if shares.iter().take(position).any(|earlier| earlier.party == share.party) {
+            return Err(ctx.refuse(SHARES_GIVEN).because(format!("{} stands twice", share.party)));
         }
         let parameter = match share.party {
             Beneficiary::Organisation { .. } => continue,

@@ -272,14 +272,9 @@ impl Entity for Subscription {
             (Some(_), SubscriptionCommand::Subscribe { .. }) => {
                 return Err(order("it has begun already"));
             }
-            (
-                Some(subscription),
-                SubscriptionCommand::Bill {
-                    invoice,
-                    total,
-                    until,
-                },
-            ) => subscription.billed(invoice, total, until, ctx)?,
+            (Some(subscription), SubscriptionCommand::Bill { invoice, total, until }) => {
+                subscription.billed(invoice, total, until, ctx)?
+            }
             (Some(subscription), command) => match (command, subscription.status) {
                 (SubscriptionCommand::Rotate { key }, Active) => SubscriptionEvent::Rotated { key },
                 (SubscriptionCommand::Suspend { reason }, Active) => {
@@ -329,22 +324,10 @@ impl Entity for Subscription {
 
     fn attributes(&self) -> Attributes {
         [
-            (
-                "status".to_owned(),
-                Attribute::Text(self.status.name().to_owned()),
-            ),
-            (
-                "consumer".to_owned(),
-                Attribute::Text(self.consumer.to_string()),
-            ),
-            (
-                "operator".to_owned(),
-                Attribute::Text(self.operator.to_string()),
-            ),
-            (
-                "product".to_owned(),
-                Attribute::Text(self.product.to_string()),
-            ),
+            ("status".to_owned(), Attribute::Text(self.status.name().to_owned())),
+            ("consumer".to_owned(), Attribute::Text(self.consumer.to_string())),
+            ("operator".to_owned(), Attribute::Text(self.operator.to_string())),
+            ("product".to_owned(), Attribute::Text(self.product.to_string())),
         ]
         .into()
     }
@@ -359,17 +342,15 @@ impl Subscription {
     /// The refusal by law.
     pub fn check_use(&self, used: u64, ctx: &Context<'_>) -> Result<(), Refusal> {
         if self.status != SubscriptionStatus::Active {
-            return Err(ctx
-                .refuse(USE_IS_ACTIVE)
-                .because(format!("it is {}", self.status.name())));
+            return Err(ctx.refuse(USE_IS_ACTIVE).because(format!("it is {}", self.status.name())));
         }
         if self.order.until.is_some_and(|until| ctx.today() > until) {
             return Err(ctx.refuse(USE_IS_ACTIVE).because("its term is over"));
         }
         match self.order.quota {
-            Some(quota) if used >= quota => Err(ctx
-                .refuse(USE_WITHIN_QUOTA)
-                .because(format!("{used} of {quota} are used"))),
+            Some(quota) if used >= quota => {
+                Err(ctx.refuse(USE_WITHIN_QUOTA).because(format!("{used} of {quota} are used")))
+            }
             _ => Ok(()),
         }
     }
@@ -401,9 +382,9 @@ impl Subscription {
                 .because("the period ends in the future, or before one that is invoiced"));
         }
         match total.checked_sub(self.billed) {
-            None | Some(0) => Err(ctx
-                .refuse(COUNTED_ONCE)
-                .because("every use up to then is invoiced already")),
+            None | Some(0) => {
+                Err(ctx.refuse(COUNTED_ONCE).because("every use up to then is invoiced already"))
+            }
             Some(count) => Ok(SubscriptionEvent::Billed {
                 invoice,
                 count,
@@ -444,19 +425,12 @@ fn subscribed(
             .refuse(KEY_IS_LIVE)
             .because("an API is called with a key of its own; a package has none"));
     }
-    let wanted = Consumer {
-        organisation: consumer,
-        purpose: &order.purpose,
-    };
-    let charge = charge(ctx.law, &product, price.as_ref(), wanted).ok_or_else(|| {
-        ctx.refuse(PRODUCT_ON_OFFER)
-            .because("no price is in force for it")
-    })?;
+    let wanted = Consumer { organisation: consumer, purpose: &order.purpose };
+    let charge = charge(ctx.law, &product, price.as_ref(), wanted)
+        .ok_or_else(|| ctx.refuse(PRODUCT_ON_OFFER).because("no price is in force for it"))?;
     match &charge {
         Charge::Paid { amount } if amount.unit != unit => {
-            return Err(ctx
-                .refuse(PRODUCT_ON_OFFER)
-                .because("its price is for another unit"));
+            return Err(ctx.refuse(PRODUCT_ON_OFFER).because("its price is for another unit"));
         }
         Charge::Paid { .. } => {}
         Charge::Free { .. } => check_free_use(&order, ctx)?,
@@ -490,17 +464,13 @@ fn check_purpose(
             .because("name the purpose, and say what the product is used for"));
     }
     let purpose = order.purpose.as_str();
-    let not_permitted = |why: &str| {
-        ctx.refuse(PURPOSE_PERMITTED)
-            .because(format!("{purpose} {why}"))
-    };
+    let not_permitted =
+        |why: &str| ctx.refuse(PURPOSE_PERMITTED).because(format!("{purpose} {why}"));
     if pack::ids(ctx.law, "prohibited_purposes").is_some_and(|ids| ids.contains(&purpose)) {
         return Err(not_permitted("is forbidden"));
     }
     if !product.purposes.is_empty() && !product.purposes.contains(purpose) {
-        return Err(not_permitted(
-            "is none of the purposes for which the product is approved",
-        ));
+        return Err(not_permitted("is none of the purposes for which the product is approved"));
     }
     let known = known_purposes(ctx);
     if !known.is_empty() && !known.contains(&purpose) {
@@ -519,9 +489,7 @@ fn known_purposes<'a>(ctx: &Context<'a>) -> Vec<&'a str> {
         .flatten()
         .filter(|entry| entry.get("by").and_then(serde_json::Value::as_str) == Some("purpose"))
         .filter_map(|entry| entry.get("id").and_then(serde_json::Value::as_str));
-    by_purpose
-        .chain(pack::ids(ctx.law, "paid_use").unwrap_or_default())
-        .collect()
+    by_purpose.chain(pack::ids(ctx.law, "paid_use").unwrap_or_default()).collect()
 }
 
 /// Refuses free use that does not meet the conditions that the pack lists.
@@ -543,7 +511,5 @@ fn check_free_use(order: &SubscriptionOrder, ctx: &Context<'_>) -> Result<(), Re
     if missing.is_empty() {
         return Ok(());
     }
-    Err(ctx
-        .refuse(FREE_USE_CONDITIONS)
-        .because(format!("not met: {}", missing.join(", "))))
+    Err(ctx.refuse(FREE_USE_CONDITIONS).because(format!("not met: {}", missing.join(", "))))
 }

@@ -40,8 +40,9 @@ pub struct Entry {
 }
 
 /// What an act has come to.
-#[derive(Debug, Clone)]
-pub struct Acted<E> {
+pub struct Acted<E: Entity> {
+    /// What it made happen.
+    pub events: Vec<E::Event>,
     /// The version that the act made.
     pub version: Version,
     /// The state after it.
@@ -168,6 +169,7 @@ impl Desk {
             let decided = unit.act::<E>(id, command.clone()).await?;
             let receipt = unit.commit().await?;
             Ok(Acted {
+                events: decided.events,
                 version: decided.version,
                 state: decided.state,
                 clauses: decided.clauses,
@@ -194,6 +196,7 @@ impl Desk {
                 let decided = unit.act::<E>(id, command.clone()).await?;
                 let receipt = unit.commit().await?;
                 Ok(Acted {
+                    events: decided.events,
                     version: decided.version,
                     state: decided.state,
                     clauses: decided.clauses,

@@ -19,8 +19,9 @@ use crate::{
 };
 
 /// What an act amounts to, once its unit is committed.
-#[derive(Debug, Clone)]
-pub struct Decided<E> {
+pub struct Decided<E: Entity> {
+    /// What it makes happen.
+    pub events: Vec<E::Event>,
     /// The version that the act makes.
     pub version: Version,
     /// The state after it.
@@ -163,7 +164,7 @@ impl Unit {
             E::decide(seen.state.as_ref(), command, &ctx).map(|events| (permit, events))
         });
         match decided {
-            Ok((permit, events)) => self.stage(&stream, &act, &ctx, seen, &permit, &events),
+            Ok((permit, events)) => self.stage(&stream, &act, &ctx, seen, &permit, events),
             Err(refusal) => Err(self.record_refusal(&stream, &act, &law, refusal).await),
         }
     }
@@ -176,13 +177,13 @@ impl Unit {
         ctx: &Context<'_>,
         seen: Seen<E>,
         permit: &Permit,
-        events: &[E::Event],
+        events: Vec<E::Event>,
     ) -> Result<Decided<E>, ActError> {
         let frame = Frame { decided_at: ctx.now, ..self.frame(stream, act, ctx.law) };
         let mut drafts = Vec::with_capacity(events.len());
         let (mut version, mut state, mut all_clauses) =
             (seen.version, seen.state, permit.clauses.clone());
-        for event in events {
+        for event in &events {
             version += 1;
             let clauses = union(&permit.clauses, E::clauses(event));
             all_clauses = union(&all_clauses, clauses.clone());
@@ -193,7 +194,7 @@ impl Unit {
             state = E::evolve(state, event);
         }
         let Some(state) = state else {
-            return Err(match events {
+            return Err(match events.as_slice() {
                 [] => ActError::NotFound(stream.clone()),
                 _ => StoreError::NoState(stream.clone()).into(),
             });
@@ -211,7 +212,7 @@ impl Unit {
         if !events.is_empty() {
             staged.states.insert(stream.clone(), (row, cached));
         }
-        Ok(Decided { version: Version::of_column(version), state, clauses: all_clauses })
+        Ok(Decided { events, version: Version::of_column(version), state, clauses: all_clauses })
     }
 
     /// Drops what the unit holds and writes the refusal, which rests on what was read as an act
