@@ -60,7 +60,7 @@ impl Tile {
     pub fn nodes(self) -> impl Iterator<Item = Node> {
         (0..u64::from(self.width)).map(move |offset| Node {
             level: self.level.saturating_mul(8),
-            index: self.index * FULL + offset,
+            index: self.index.saturating_mul(FULL).saturating_add(offset),
         })
     }
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use shuyu_ledger::{
-    Audit, Bundle, Checkpoint, CheckpointError, ConsistencyProof, Fault, HashSuite, InclusionProof,
-    LogReader, Node, NoteError, Plan, ProofError, SignedNote, Signer, Tile, TileContent, TileSet,
-    Tree, Verifier, verify_log,
+    Audit, Bundle, BundleError, Checkpoint, CheckpointError, ConsistencyProof, Fault, HashSuite,
+    InclusionProof, LogReader, MAX_ENTRY_BYTES, Node, NoteError, Plan, ProofError, SignedNote,
+    Signer, Tile, TileContent, TileSet, Tree, Verifier, verify_log,
 };
 
 const ORIGIN: &str = "city.example/log";
@@ -285,6 +285,45 @@ proptest! {
         added.push(b"one more".to_vec());
         prop_assert_eq!(audit(&added), Err(Fault::LeafUnsigned { index: size }));
     }
+}
+
+#[test]
+fn an_entry_is_compared_with_what_was_recorded_of_it() {
+    let suite = HashSuite::Sm3;
+    let tree = tree(suite, &entries(3));
+    let mut audit = Audit::new(suite, [checkpoint(&tree, 3), checkpoint(&tree, 0)]).unwrap();
+    let recorded = |index| tree.node(Node::leaf(index)).unwrap();
+    assert_eq!(audit.recorded_entry(b"entry 0", &recorded(0)), Ok(()));
+    assert_eq!(
+        audit.recorded_entry(b"entry one", &recorded(1)),
+        Err(Fault::LeafDiffers { index: 1 })
+    );
+    assert_eq!(audit.recorded_entry(b"entry 1", &recorded(1)), Ok(()));
+    assert_eq!(audit.finish().unwrap_err(), Fault::LeafMissing { index: 2 });
+
+    let wrong = Checkpoint::new(ORIGIN, 0, recorded(0));
+    assert_eq!(Audit::new(suite, [wrong]).unwrap_err(), Fault::RootDiffers { size: 0, agreed: 0 });
+}
+
+#[test]
+fn entries_too_long_for_a_bundle_are_refused_and_others_read_back() {
+    let longest = vec![7; MAX_ENTRY_BYTES];
+    let bytes = Bundle::encode([&b""[..], &longest, b"x"]).unwrap();
+    let bundle = Bundle { index: 0, width: 3 };
+    assert_eq!(bundle.decode(&bytes), Ok(vec![&b""[..], &longest, b"x"]));
+    for length in 0..bytes.len() {
+        let position = usize::from(length >= 2) + usize::from(length >= 4 + MAX_ENTRY_BYTES);
+        assert_eq!(bundle.decode(&bytes[..length]), Err(BundleError::Truncated { position }));
+    }
+    assert_eq!(
+        Bundle { width: 2, ..bundle }.decode(&bytes),
+        Err(BundleError::Trailing { length: 3 })
+    );
+    let length = MAX_ENTRY_BYTES + 1;
+    assert_eq!(
+        Bundle::encode([&b"x"[..], &vec![0; length]]),
+        Err(BundleError::TooLong { position: 1, length })
+    );
 }
 
 fn big_tree() -> &'static Tree {
