@@ -1,1 +1,33 @@
-//! Cases that run through the procedures of a regulation pack, and what they decide.
+//! Cases that run through the procedures of a regulation pack, and what they decide:
+//! agreements, scenarios, plans; and the organisations and persons who take part.
+//!
+//! **Invariant:** who submits does not approve, neither the same person nor, in another role,
+//! the same organisation.
+//!
+//! **Invariant:** an approval is of the content that was read: it names the digest of the
+//! dossier, and what changed since is not approved.
+//!
+//! **Invariant:** a case keeps the pack that it began with. Which stages there are, who acts, on
+//! what and until when, is that pack's; no procedure is known here.
+//!
+//! Effects are not applied here: they stand in the events of a case, and the composition applies
+//! them in the same unit of work.
+
+pub mod case;
+mod deciding;
+mod dossier;
+mod form;
+pub mod guard;
+mod period;
+pub mod rules;
+
+use std::collections::BTreeMap;
+
+pub use case::Case;
+pub use dossier::{Act, Dossier, Objection, Reading};
+pub use form::schema;
+pub use guard::{EFFECTS, GUARDS};
+pub use rules::RULES;
+
+/// Facts about other entities, by name, gathered by the composition for the guards of a stage.
+pub type Facts = BTreeMap<String, serde_json::Value>;
