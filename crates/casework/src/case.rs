@@ -367,9 +367,9 @@ impl Entity for Case {
         };
         match event {
             Event::Opened { .. } | Event::StagePassed { .. } | Event::StageClosed { .. } => {}
-            Event::StageEntered(stage) => {
-                case.entries.insert(stage.stage.clone(), stage.entry);
-                case.standing = Standing::Open(stage.clone());
+            Event::StageEntered(entered) => {
+                case.entries.insert(entered.stage.clone(), entered.entry);
+                case.standing = Standing::Open(entered.clone());
             }
             Event::Acted { act, .. } => case.dossier.add(act.clone()),
             Event::Objected { objection } => case.dossier.object(objection.clone()),

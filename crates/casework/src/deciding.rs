@@ -10,7 +10,7 @@ use shuyu_store::Context;
 use crate::{
     case::{Acting, Case, Command, CurrentStage, Event, Standing},
     dossier::{Act, Dossier, Objection, Reading},
-    form, guard, period, rules,
+    guard, rules,
 };
 
 pub(crate) fn decide(
@@ -36,12 +36,10 @@ pub(crate) fn decide(
                 at: ctx.now,
                 clauses: procedure.clauses.clone(),
             }];
-            let case = events.iter().fold(None, |case, event| {
-                <Case as shuyu_store::Entity>::evolve(case, event)
-            });
+            let case = events.iter().fold(None, <Case as shuyu_store::Entity>::evolve);
             if let Some(case) = case {
                 let next = Next::Stage(first.id.clone());
-                go_on(&case, &case.dossier, procedure, &next, ctx, &mut events);
+                go_on(&case, &case.dossier, procedure, &next, ctx, &mut events)?;
             }
             Ok(events)
         }
@@ -135,10 +133,9 @@ fn act(
     let procedure = known_procedure(&case.procedure, ctx)?;
     let stage = current_stage(case, current, ctx)?;
     if acting.stage != stage.id {
-        return Err(ctx.refuse(rules::STAGE_CURRENT).because(format!(
-            "the case is in the stage `{}`, not `{}`",
-            stage.id, acting.stage
-        )));
+        return Err(ctx
+            .refuse(rules::STAGE_CURRENT)
+            .because(format!("the case is in the stage `{}`, not `{}`", stage.id, acting.stage)));
     }
     let Some(outcome) = stage.outcome(&acting.outcome) else {
         let known: Vec<&str> = stage.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();
@@ -203,7 +200,7 @@ fn act(
             next: outcome.next.clone(),
             clauses,
         });
-        go_on(case, &dossier, procedure, &outcome.next, ctx, &mut events);
+        go_on(case, &dossier, procedure, &outcome.next, ctx, &mut events)?;
     }
     Ok(events)
 }
@@ -235,66 +232,55 @@ fn go_on(
     next: &Next,
     ctx: &Context<'_>,
     events: &mut Vec<Event>,
-) {
+) -> Result<(), Refusal> {
     let nothing = std::collections::BTreeMap::new();
     let reading = Reading { dossier, form: None, documents: &nothing, actor: ctx.actor };
     let mut next = next;
-    // A procedure whose stages are all passed over and lead in a circle has no way on; the pack
-    // check refuses it. Here the circle is left at the stage where it closes.
+    // One round at most: stages that are all passed over may lead in a circle.
     for _ in 0..=procedure.stages.len() {
         let stage = match next {
             Next::End(end) => {
                 events.push(Event::Closed { end: end.clone(), at: ctx.now });
-                return;
+                return Ok(());
             }
-            Next::Stage(id) => match procedure.stage(id) {
-                Some(stage) => stage,
-                None => {
-                    events.push(Event::Closed { end: "stranded".to_owned(), at: ctx.now });
-                    return;
-                }
-            },
+            Next::Stage(id) => procedure.stage(id).ok_or_else(|| no_way_on(id, ctx))?,
         };
         let passed = stage.when.as_ref().is_some_and(|condition| !reading.holds(condition));
-        match stage.outcomes.first().filter(|_| passed) {
-            Some(first) => {
-                events.push(Event::StagePassed {
-                    stage: stage.id.clone(),
-                    outcome: first.id.clone(),
-                    effects: first.effects.clone(),
-                });
-                next = &first.next;
-            }
-            None => {
-                events.push(Event::StageEntered(enter(case, stage, ctx)));
-                return;
-            }
-        }
+        let Some(first) = stage.outcomes.first().filter(|_| passed) else {
+            events.push(Event::StageEntered(enter(case, stage, ctx)?));
+            return Ok(());
+        };
+        events.push(Event::StagePassed {
+            stage: stage.id.clone(),
+            outcome: first.id.clone(),
+            effects: first.effects.clone(),
+        });
+        next = &first.next;
     }
-    events.push(Event::Closed { end: "stranded".to_owned(), at: ctx.now });
+    Err(no_way_on("a circle of stages that are passed over", ctx))
 }
 
-fn enter(case: &Case, stage: &Stage, ctx: &Context<'_>) -> CurrentStage {
-    CurrentStage {
+fn no_way_on(whither: &str, ctx: &Context<'_>) -> Refusal {
+    ctx.refuse(rules::PACK_SOUND).because(format!("the procedure leads to {whither}"))
+}
+
+fn enter(case: &Case, stage: &Stage, ctx: &Context<'_>) -> Result<CurrentStage, Refusal> {
+    let unsound =
+        |error: shuyu_law::PeriodError| ctx.refuse(rules::PACK_SOUND).because(error.to_string());
+    Ok(CurrentStage {
         stage: stage.id.clone(),
         entry: case.entries.get(&stage.id).copied().unwrap_or(0).saturating_add(1),
         actors: stage.actors.iter().cloned().collect(),
         entered_at: ctx.now,
-        due_at: stage
-            .deadline
-            .as_ref()
-            .and_then(|deadline| period::end_of(ctx.law, &deadline.period, ctx.now)),
-        not_before: stage
-            .at_least
-            .as_ref()
-            .and_then(|period| period::end_of(ctx.law, period, ctx.now)),
+        due_at: ctx.law.deadline(stage, ctx.now).map_err(unsound)?,
+        not_before: ctx.law.open_until(stage, ctx.now).map_err(unsound)?,
         objections: stage.objections,
         overdue: false,
-    }
+    })
 }
 
 fn known_procedure<'a>(id: &str, ctx: &Context<'a>) -> Result<&'a Procedure, Refusal> {
-    ctx.law.procedures.get(id).ok_or_else(|| {
+    ctx.law.procedure(id).ok_or_else(|| {
         ctx.refuse(rules::PROCEDURE_KNOWN).because(format!("the city has no procedure `{id}`"))
     })
 }
@@ -384,8 +370,10 @@ fn check_separation(
 
 /// The role that holds `role` in the city: itself, or another.
 fn holder<'a>(law: &'a Law, role: &'a str) -> &'a str {
-    let _ = law;
-    role
+    match law.roles.get(role).map(String::as_str) {
+        Some(other) if other != "self" => other,
+        _ => role,
+    }
 }
 
 fn check_form(
@@ -398,7 +386,7 @@ fn check_form(
 ) -> Result<(), Refusal> {
     let filled_before = earlier.iter().any(|act| !act.negative && act.form.is_some());
     let faults = match (&stage.form, &acting.form) {
-        (Some(_), Some(form)) => form::faults(ctx.law, procedure, stage, form),
+        (Some(_), Some(form)) => form_faults(ctx, procedure, stage, form)?,
         (Some(_), None) if negative || filled_before => Vec::new(),
         (Some(_), None) => vec!["the form is not filled in".to_owned()],
         (None, Some(form)) if form.as_object().is_none_or(|fields| !fields.is_empty()) => {
@@ -410,6 +398,25 @@ fn check_form(
         return Ok(());
     }
     Err(ctx.refuse(rules::FORM_VALID).because(faults.join("; ")).on(&stage.clauses))
+}
+
+fn form_faults(
+    ctx: &Context<'_>,
+    procedure: &Procedure,
+    stage: &Stage,
+    form: &serde_json::Value,
+) -> Result<Vec<String>, Refusal> {
+    let faults = ctx
+        .law
+        .form_faults(&procedure.id, &stage.id, form)
+        .map_err(|error| ctx.refuse(rules::PACK_SOUND).because(error.to_string()))?;
+    Ok(faults
+        .into_iter()
+        .map(|fault| match fault.path.as_str() {
+            "" => fault.message,
+            path => format!("{path}: {}", fault.message),
+        })
+        .collect())
 }
 
 /// The documents that a stage asks for, by id.
@@ -454,10 +461,9 @@ fn check_documents(
 
 fn check_time(case: &Case, current: &CurrentStage, ctx: &Context<'_>) -> Result<(), Refusal> {
     if let Some(not_before) = current.not_before.filter(|not_before| ctx.now <= *not_before) {
-        return Err(ctx.refuse(rules::NOT_BEFORE).because(format!(
-            "this stage stays open until {}",
-            ctx.law.local_date(not_before)
-        )));
+        return Err(ctx
+            .refuse(rules::NOT_BEFORE)
+            .because(format!("this stage stays open until {}", ctx.law.local_date(not_before))));
     }
     let open = case.dossier.unanswered().count();
     if open > 0 {

@@ -195,9 +195,12 @@ impl<'a> Reading<'a> {
     /// Whether a condition of a stage, `field` or `field=value`, holds.
     pub fn holds(&self, condition: &str) -> bool {
         match condition.split_once('=') {
-            Some((field, expected)) => self.field(field.trim()).is_some_and(|value| match value {
-                Value::String(text) => text == expected.trim(),
-                other => other.to_string() == expected.trim(),
+            Some((field, expected)) => self.field(field.trim()).is_some_and(|value| {
+                let written = match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                written == expected.trim()
             }),
             None => self.field(condition.trim()).is_some_and(is_filled),
         }

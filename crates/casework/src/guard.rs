@@ -25,6 +25,8 @@ mod agreement;
 mod data;
 mod market;
 
+pub(crate) use agreement::last_day;
+
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
@@ -136,10 +138,9 @@ impl<'a> Guard<'a> {
 
     /// A fact, or the refusal that it is missing.
     fn fact(&self, name: &str, rule: Rule) -> Result<&'a Value, Refusal> {
-        self.facts
-            .get(name)
-            .filter(|fact| !fact.is_null())
-            .ok_or_else(|| self.refuse(rule, format!("there is no {} on record", name.replace('_', " "))))
+        self.facts.get(name).filter(|fact| !fact.is_null()).ok_or_else(|| {
+            self.refuse(rule, format!("there is no {} on record", name.replace('_', " ")))
+        })
     }
 
     fn date(&self, field: &str, rule: Rule) -> Result<NaiveDate, Refusal> {

@@ -13,21 +13,28 @@
 //! Effects are not applied here: they stand in the events of a case, and the composition applies
 //! them in the same unit of work.
 
+pub mod agreement;
 pub mod case;
 mod deciding;
 mod dossier;
-mod form;
 pub mod guard;
-mod period;
+pub mod instrument;
+pub mod organisation;
+pub mod person;
 pub mod rules;
+pub mod scenario;
 
 use std::collections::BTreeMap;
 
+pub use agreement::Agreement;
 pub use case::Case;
 pub use dossier::{Act, Dossier, Objection, Reading};
-pub use form::schema;
 pub use guard::{EFFECTS, GUARDS};
+pub use instrument::{Instrument, InstrumentId, InstrumentKind};
+pub use organisation::Organisation;
+pub use person::Person;
 pub use rules::RULES;
+pub use scenario::Scenario;
 
 /// Facts about other entities, by name, gathered by the composition for the guards of a stage.
 pub type Facts = BTreeMap<String, serde_json::Value>;

@@ -53,6 +53,8 @@ rules! {
     WITHDRAWN_BY_OPENER = "opener-withdraws";
     /// Something is overdue only when its time has passed.
     DUE = "time-has-come";
+    /// What a procedure says must be possible to carry out.
+    PACK_SOUND = "pack-is-sound";
     /// A guard of a stage must be one that the platform has.
     GUARD_KNOWN = "guard-known";
 
@@ -111,6 +113,12 @@ rules! {
     /// A report has the sections that it must.
     REPORT_SECTIONS = "report-sections";
 
+    /// A scenario is worked for, and ended, only while it stands.
+    SCENARIO_STATE = "scenario-state";
+    /// An instrument is ended only while it applies.
+    INSTRUMENT_STATE = "instrument-state";
+    /// Access is closed only where it was opened.
+    ACCESS_OPEN = "access-is-open";
     /// A role must be one that the city has.
     ROLE_KNOWN = "role-known";
     /// A person holds no role that their organisation does not hold.

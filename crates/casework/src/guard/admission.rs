@@ -8,7 +8,7 @@ use shuyu_kernel::add_months;
 use shuyu_law::Refusal;
 
 use super::Guard;
-use crate::{dossier::texts, period, rules};
+use crate::{dossier::texts, rules};
 
 impl Guard<'_> {
     /// The call lists, or has fields for, everything in `call_required_contents`.
@@ -32,7 +32,7 @@ impl Guard<'_> {
             self.ctx.law.calendar.add_working_days(called_on, u32::try_from(window).ok()?).ok()
         });
         match closes {
-            Some(closes) if self.ctx.now > period::end_of_day(self.ctx.law, closes) => {
+            Some(closes) if today > closes => {
                 Err(self.refuse(rules::CALL_WINDOW, format!("applications closed on {closes}")))
             }
             _ => Ok(()),
@@ -41,10 +41,14 @@ impl Guard<'_> {
 
     /// Legal form, ownership, exclusion lists and the look-back on incidents.
     pub(super) fn operator_eligible(&self) -> Result<(), Refusal> {
-        let needs_record = ["operator_legal_forms", "operator_ownership", "exclusion_lists",
-            "incident_lookback_years"]
-            .iter()
-            .any(|name| self.parameter(name).is_some());
+        let needs_record = [
+            "operator_legal_forms",
+            "operator_ownership",
+            "exclusion_lists",
+            "incident_lookback_years",
+        ]
+        .iter()
+        .any(|name| self.parameter(name).is_some());
         if !needs_record {
             return Ok(());
         }
@@ -71,8 +75,7 @@ impl Guard<'_> {
             }
         }
         if let Some(lists) = self.parameter("exclusion_lists") {
-            let mut standing: BTreeSet<&str> =
-                record.get("lists").map(texts).unwrap_or_default();
+            let mut standing: BTreeSet<&str> = record.get("lists").map(texts).unwrap_or_default();
             standing.extend(self.case.texts("on_lists"));
             let excluding: Vec<&str> =
                 lists.ids().into_iter().filter(|list| standing.contains(list)).collect();
@@ -165,9 +168,8 @@ impl Guard<'_> {
         };
         let mut received: BTreeSet<&str> = self.case.texts("receipts");
         if let Some(receipts) = self.case.field("receipts").and_then(Value::as_array) {
-            received.extend(
-                receipts.iter().filter_map(|receipt| receipt.get("recipient")?.as_str()),
-            );
+            received
+                .extend(receipts.iter().filter_map(|receipt| receipt.get("recipient")?.as_str()));
         }
         let missing: Vec<&str> = filings
             .iter()

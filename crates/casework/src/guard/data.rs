@@ -143,9 +143,9 @@ impl Guard<'_> {
         let form = self.case.text("form_of_use").unwrap_or("usable_not_visible");
         for (resource, _) in self.items() {
             let level = resources.get(resource).and_then(|known| known.get("level")?.as_i64());
-            let found = levels
-                .iter()
-                .find(|entry| level.is_some() && entry.get("level").and_then(Value::as_i64) == level);
+            let found = levels.iter().find(|entry| {
+                level.is_some() && entry.get("level").and_then(Value::as_i64) == level
+            });
             let Some(entry) = found else {
                 return Err(self.refuse(rule, format!("`{resource}` has no level of the city")));
             };
