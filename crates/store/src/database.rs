@@ -57,6 +57,12 @@ pub(crate) enum Database {
     Postgres(postgres::Database),
 }
 
+/// The database as it stood at one moment.
+pub(crate) enum Snapshot {
+    Sqlite(sqlite::Snapshot),
+    Postgres(postgres::Snapshot),
+}
+
 pub(crate) enum Transaction {
     Sqlite(sqlite::Transaction),
     Postgres(postgres::Transaction),
@@ -158,16 +164,11 @@ impl Database {
         either!(self, it => it.events_of(stream, until).await)
     }
 
-    pub(crate) fn log(&self, from: i64) -> BoxStream<'_, Result<Entry>> {
-        either!(self, it => it.log(from))
-    }
-
-    pub(crate) fn events_by_stream(&self) -> BoxStream<'_, Result<Entry>> {
-        either!(self, it => it.events_by_stream())
-    }
-
-    pub(crate) fn states(&self) -> BoxStream<'_, Result<StateRow>> {
-        either!(self, it => it.states())
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot> {
+        Ok(match self {
+            Self::Sqlite(database) => Snapshot::Sqlite(database.snapshot().await?),
+            Self::Postgres(database) => Snapshot::Postgres(database.snapshot().await?),
+        })
     }
 
     pub(crate) async fn head(&self) -> Result<Head> {
@@ -176,10 +177,6 @@ impl Database {
 
     pub(crate) async fn checkpoint(&self) -> Result<Option<CheckpointRow>> {
         either!(self, it => it.checkpoint().await)
-    }
-
-    pub(crate) async fn checkpoints(&self) -> Result<Vec<CheckpointRow>> {
-        either!(self, it => it.checkpoints().await)
     }
 
     pub(crate) async fn leaves(&self, from: i64, until: i64) -> Result<Vec<String>> {
@@ -192,6 +189,24 @@ impl Database {
 
     pub(crate) async fn set_meta(&self, name: &str, value: &str) -> Result<()> {
         either!(self, it => it.set_meta(name, value).await)
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn log(&mut self) -> BoxStream<'_, Result<Entry>> {
+        either!(self, it => it.log())
+    }
+
+    pub(crate) fn events_by_stream(&mut self) -> BoxStream<'_, Result<Entry>> {
+        either!(self, it => it.events_by_stream())
+    }
+
+    pub(crate) async fn states(&mut self) -> Result<Vec<StateRow>> {
+        either!(self, it => it.states().await)
+    }
+
+    pub(crate) async fn checkpoints(&mut self) -> Result<Vec<CheckpointRow>> {
+        either!(self, it => it.checkpoints().await)
     }
 }
 

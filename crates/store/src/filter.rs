@@ -121,3 +121,17 @@ pub(crate) struct TrailRow {
     pub(crate) after: i64,
     pub(crate) limit: i64,
 }
+
+impl TrailRow {
+    /// Entries from one place until before another, some at a time.
+    pub(crate) fn between(from: i64, until: i64) -> Self {
+        Self {
+            stream: None,
+            act: None,
+            from: None,
+            until: None,
+            after: from - 1,
+            limit: (until - from).min(1000),
+        }
+    }
+}

@@ -135,16 +135,12 @@ impl Desk {
         // The head is locked until the end, so the log stands still meanwhile.
         tx.head().await?;
         let mut faults = Vec::new();
-        let there = tx.states().await?.into_iter().map(Ok);
+        let there = tx.states().await?;
         let mut rows = Vec::new();
-        compare(
-            self.registry(),
-            self.database().events_by_stream(),
-            futures::stream::iter(there),
-            &mut faults,
-            |row| rows.push(row),
-        )
-        .await?;
+        let mut snapshot = self.database().snapshot().await?;
+        let events = snapshot.events_by_stream();
+        let keep = |row| rows.push(row);
+        compare(self.registry(), events, there, &mut faults, keep).await?;
         tx.drop_states().await?;
         for some in rows.chunks(1000) {
             let json = serde_json::to_string(some)
@@ -164,16 +160,18 @@ async fn verify_database(
     held: &[&str],
 ) -> Result<Vec<Fault>, StoreError> {
     let mut faults = Vec::new();
-    // Checkpoints first: a group that is committed while the log is read is not yet signed here.
-    let checkpoints = database.checkpoints().await?;
+    let mut snapshot = database.snapshot().await?;
+    let checkpoints = snapshot.checkpoints().await?;
     let mut walk = Walk::new(&checkpoints, verifier, held, &mut faults);
-    let mut log = database.log(0);
+    let mut log = snapshot.log();
     while let Some((row, personal)) = log.try_next().await? {
         walk.entry(&row, personal.as_ref());
     }
-    walk.finish();
     drop(log);
-    compare(registry, database.events_by_stream(), database.states(), &mut faults, |_| {}).await?;
+    walk.finish();
+    let states = snapshot.states().await?;
+    let events = snapshot.events_by_stream();
+    compare(registry, events, states, &mut faults, |_| {}).await?;
     Ok(faults)
 }
 
@@ -308,7 +306,7 @@ impl<'a> Walk<'a> {
     }
 
     fn finish(self) {
-        if self.next < self.last_signed || (self.next > self.last_signed && self.last_signed == 0) {
+        if self.next != self.last_signed {
             self.faults.push(Fault::End { found: self.next, signed: self.last_signed });
         }
         self.faults.extend(self.gone.into_iter().map(|seq| Fault::PersonalGone { seq }));
@@ -320,13 +318,14 @@ impl<'a> Walk<'a> {
 async fn compare(
     registry: &Registry,
     events: impl Stream<Item = Result<(EventRow, Option<PersonalRow>), sqlx::Error>>,
-    states: impl Stream<Item = Result<StateRow, sqlx::Error>>,
+    states: Vec<StateRow>,
     faults: &mut Vec<Fault>,
     mut computed: impl FnMut(StateRow),
 ) -> Result<(), StoreError> {
-    let (mut events, mut states) = (Box::pin(events), Box::pin(states));
+    let mut events = Box::pin(events);
+    let mut states = states.into_iter();
     let mut event = events.try_next().await?;
-    let mut state = states.try_next().await?;
+    let mut state = states.next();
     while let Some(first) = event.take() {
         let stream = StreamId::from_text(first.0.stream.clone());
         let mut rows = vec![first];
@@ -341,11 +340,11 @@ async fn compare(
         let due = fold(registry, &stream, rows, faults);
         while let Some(extra) = state.take_if(|row| row.stream.as_str() < stream.as_str()) {
             faults.push(Fault::StateExtra { stream: StreamId::from_text(extra.stream) });
-            state = states.try_next().await?;
+            state = states.next();
         }
         let there = state.take_if(|row| row.stream == stream.as_str());
         if there.is_some() {
-            state = states.try_next().await?;
+            state = states.next();
         }
         if let Some(due) = due {
             faults.extend(difference(&stream, &due, there.as_ref()));
@@ -354,7 +353,7 @@ async fn compare(
     }
     while let Some(extra) = state {
         faults.push(Fault::StateExtra { stream: StreamId::from_text(extra.stream) });
-        state = states.try_next().await?;
+        state = states.next();
     }
     Ok(())
 }

@@ -11,7 +11,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt as _;
 use shuyu_kernel::Clock;
 use shuyu_ledger::{Checkpoint, Frontier, Signer};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -20,6 +19,7 @@ use crate::{
     ActError, StoreError, StreamId, Version,
     cache::{Cache, Cached},
     database::{Batch, Database, Transaction},
+    filter::TrailRow,
     record::{Draft, EventRow, PersonalRow, SUITE, StateRow, instant},
     rows::{CheckpointRow, Head},
 };
@@ -337,13 +337,15 @@ impl Writer {
     }
 
     async fn tell_until(&mut self, size: i64) -> Result<(), StoreError> {
-        let database = Arc::clone(&self.database);
-        let mut log = database.log(self.told);
-        while self.told < size
-            && let Some((row, _)) = log.try_next().await?
-        {
-            self.cache.drop_all([&StreamId::from_text(row.stream.clone())]);
-            self.tell(row);
+        while self.told < size {
+            let rows = self.database.trail(&TrailRow::between(self.told, size)).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                self.cache.drop_all([&StreamId::from_text(row.stream.clone())]);
+                self.tell(row);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The store on PostgreSQL. `sqlite` has the same functions.
 
+mod audit;
 mod group;
 mod read;
 
@@ -11,6 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub(crate) use audit::Snapshot;
 pub(crate) use group::Transaction;
 
 use crate::StoreError;
@@ -43,6 +45,12 @@ impl Database {
     pub(crate) async fn settle(&self) -> Result<(), sqlx::Error> {
         sqlx::query("VACUUM personal").execute(&self.pool).await?;
         Ok(())
+    }
+
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, sqlx::Error> {
+        Ok(Snapshot::new(
+            self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+        ))
     }
 
     pub(crate) async fn close(&self) {

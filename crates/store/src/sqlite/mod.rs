@@ -1,5 +1,6 @@
 //! The store on SQLite. `postgres` has the same functions.
 
+mod audit;
 mod group;
 mod read;
 
@@ -11,6 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub(crate) use audit::Snapshot;
 pub(crate) use group::Transaction;
 
 use crate::StoreError;
@@ -53,6 +55,10 @@ impl Database {
     pub(crate) async fn settle(&self) -> Result<(), sqlx::Error> {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
         Ok(())
+    }
+
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, sqlx::Error> {
+        Ok(Snapshot::new(self.reader.begin().await?))
     }
 
     pub(crate) async fn close(&self) {

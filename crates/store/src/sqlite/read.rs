@@ -1,7 +1,5 @@
 //! What is read outside a group.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-
 use super::Database;
 use crate::{
     filter::{FilterRow, TrailRow},
@@ -105,44 +103,6 @@ impl Database {
         .collect()
     }
 
-    /// The whole log, in order.
-    pub(crate) fn log(
-        &self,
-        from: i64,
-    ) -> BoxStream<'_, Result<(EventRow, Option<PersonalRow>), sqlx::Error>> {
-        sqlx::query(
-            "SELECT event.*, personal.salt AS personal_salt, personal.body AS personal_body
-             FROM event LEFT JOIN personal ON personal.seq = event.seq
-             WHERE event.seq >= $1 ORDER BY event.seq",
-        )
-        .bind(from)
-        .fetch(&self.reader)
-        .map(|row| row.and_then(|row| Ok((rows::event(&row)?, rows::personal(&row)?))))
-        .boxed()
-    }
-
-    /// The events of every stream, stream by stream, each in order.
-    pub(crate) fn events_by_stream(
-        &self,
-    ) -> BoxStream<'_, Result<(EventRow, Option<PersonalRow>), sqlx::Error>> {
-        sqlx::query(
-            "SELECT event.*, personal.salt AS personal_salt, personal.body AS personal_body
-             FROM event LEFT JOIN personal ON personal.seq = event.seq
-             WHERE event.version IS NOT NULL ORDER BY event.stream, event.version",
-        )
-        .fetch(&self.reader)
-        .map(|row| row.and_then(|row| Ok((rows::event(&row)?, rows::personal(&row)?))))
-        .boxed()
-    }
-
-    /// Every state, by stream.
-    pub(crate) fn states(&self) -> BoxStream<'_, Result<StateRow, sqlx::Error>> {
-        sqlx::query("SELECT * FROM state ORDER BY stream")
-            .fetch(&self.reader)
-            .map(|row| row.and_then(|row| rows::state(&row)))
-            .boxed()
-    }
-
     pub(crate) async fn head(&self) -> Result<Head, sqlx::Error> {
         let row = sqlx::query("SELECT size, last_at, frontier FROM head WHERE id = 1")
             .fetch_one(&self.reader)
@@ -158,15 +118,6 @@ impl Database {
             .as_ref()
             .map(rows::checkpoint)
             .transpose()
-    }
-
-    /// Every checkpoint, by size.
-    pub(crate) async fn checkpoints(&self) -> Result<Vec<CheckpointRow>, sqlx::Error> {
-        sqlx::query("SELECT size, root, note FROM checkpoint ORDER BY size")
-            .fetch(&self.reader)
-            .and_then(|row| async move { rows::checkpoint(&row) })
-            .try_collect()
-            .await
     }
 
     /// The hashes of leaves from one place until before another.
