@@ -6,8 +6,11 @@ use serde_json::Value;
 
 use super::{Checker, Finding, Severity};
 
-/// What every resource and principal shows, whatever its kind.
-const ALWAYS: [&str; 5] = ["id", "kind", "roles", "person", "organisation"];
+/// What every principal shows.
+const OF_PRINCIPAL: [&str; 3] = ["roles", "person", "organisation"];
+
+/// What every resource shows, whatever its kind.
+const OF_RESOURCE: [&str; 2] = ["id", "kind"];
 
 impl Checker<'_> {
     pub(super) fn check_policies(&mut self) {
@@ -40,15 +43,14 @@ impl Checker<'_> {
                 tested.read(&body);
             }
             for name in &tested.read {
-                if !ALWAYS.contains(&name.as_str()) && !tested.guarded.contains(name) {
+                if !tested.guarded.contains(name) {
                     messages.push(format!(
                         "the policy `{id}` reads `{name}` without `has {name}` before it"
                     ));
                 }
             }
             for name in tested.read.union(&tested.guarded) {
-                let known = ALWAYS.contains(&name.as_str())
-                    || Self::is_known(&self.vocabulary.attributes, name);
+                let known = Self::is_known(&self.vocabulary.attributes, name);
                 if !known {
                     messages.push(format!("the policy `{id}`: there is no attribute `{name}`"));
                 }
@@ -60,6 +62,15 @@ impl Checker<'_> {
                 message,
             }));
         }
+    }
+}
+
+/// Whether the platform itself shows the attribute, of whatever kind the thing is.
+fn is_always_there(of: Option<&str>, name: &str) -> bool {
+    match of {
+        Some("principal") => OF_PRINCIPAL.contains(&name),
+        Some("resource") => OF_RESOURCE.contains(&name),
+        _ => false,
     }
 }
 
@@ -78,7 +89,9 @@ impl Tested {
             Value::Object(fields) => {
                 for (key, inner) in fields {
                     if let Some(name) = inner.get("attr").and_then(Value::as_str) {
+                        let of = inner.pointer("/left/Var").and_then(Value::as_str);
                         match key.as_str() {
+                            _ if is_always_there(of, name) => {}
                             "." => drop(self.read.insert(name.to_owned())),
                             "has" => drop(self.guarded.insert(name.to_owned())),
                             _ => {}
