@@ -1,6 +1,6 @@
 //! The desk: where acts are handed in, and what has become of them is read.
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -53,6 +53,18 @@ pub struct Acted<E: Entity> {
     pub receipt: Receipt,
 }
 
+impl<E: Entity + fmt::Debug> fmt::Debug for Acted<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acted")
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .field("events", &self.events.len())
+            .field("clauses", &self.clauses)
+            .field("receipt", &self.receipt)
+            .finish()
+    }
+}
+
 /// The store of a deployment. A clone is a handle of the same desk.
 #[derive(Clone)]
 pub struct Desk(Arc<Inner>);
@@ -70,8 +82,8 @@ struct Inner {
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
-impl std::fmt::Debug for Desk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Desk")
     }
 }
@@ -147,6 +159,10 @@ impl Desk {
         &self.0.database
     }
 
+    pub(crate) fn forget(&self, stream: &StreamId) {
+        self.0.cache.drop_all([stream]);
+    }
+
     pub(crate) fn forget_states(&self) {
         self.0.cache.clear();
     }
@@ -187,31 +203,17 @@ impl Desk {
         version: Version,
         command: E::Command,
     ) -> Result<Acted<E>, ActError> {
-        let mut last = ActError::Conflict(StreamId::of::<E>(id));
-        // A state at hand may be out of date; what is read after the first conflict is not.
-        for _ in 0..2 {
-            let unit = self.unit(actor);
-            let outcome = async {
-                unit.expect::<E>(id, version).await?;
-                let decided = unit.act::<E>(id, command.clone()).await?;
-                let receipt = unit.commit().await?;
-                Ok(Acted {
-                    events: decided.events,
-                    version: decided.version,
-                    state: decided.state,
-                    clauses: decided.clauses,
-                    receipt,
-                })
-            };
-            match outcome.await {
-                Err(ActError::Conflict(stream)) => {
-                    self.0.cache.drop_all([&stream]);
-                    last = ActError::Conflict(stream);
-                }
-                outcome => return outcome,
-            }
-        }
-        Err(last)
+        let unit = self.unit(actor);
+        unit.expect::<E>(id, version).await?;
+        let decided = unit.act::<E>(id, command).await?;
+        let receipt = unit.commit().await?;
+        Ok(Acted {
+            version: decided.version,
+            state: decided.state,
+            clauses: decided.clauses,
+            events: decided.events,
+            receipt,
+        })
     }
 
     /// Does several acts together or not at all: `work` is handed a unit, which is committed
@@ -250,7 +252,7 @@ impl Desk {
                 Some(turn) => Some(turn.lock().await),
                 None => None,
             };
-            self.0.cache.drop_all([stream]);
+            self.forget(stream);
             outcome = work().await;
         }
         outcome
@@ -450,7 +452,12 @@ impl Desk {
             return Ok(Receipt { first: self.size().await?, entries: 0, at: self.clock().now() });
         }
         self.0.inbox.send(submission).map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        let outcome = answered.await.map_err(|_| StoreError::Closed)?;
+        if let Err(ActError::Conflict(stream)) = &outcome {
+            // Whoever tries again reads what is there now.
+            self.forget(stream);
+        }
+        outcome
     }
 
     /// The state of a stream, from memory if it is there: to be checked when it is written.

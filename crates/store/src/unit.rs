@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -28,6 +29,17 @@ pub struct Decided<E: Entity> {
     pub state: E,
     /// The clauses that it rests on.
     pub clauses: Vec<ClauseId>,
+}
+
+impl<E: Entity + fmt::Debug> fmt::Debug for Decided<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decided")
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .field("events", &self.events.len())
+            .field("clauses", &self.clauses)
+            .finish()
+    }
 }
 
 /// Acts of one actor that are written together. A clone is a handle of the same unit.
@@ -85,6 +97,10 @@ impl Unit {
     /// Lets the unit rest on this version of an entity: the one that the caller has read.
     pub async fn expect<E: Entity>(&self, id: E::Id, version: Version) -> Result<(), ActError> {
         let stream = StreamId::of::<E>(id);
+        // A state at hand may be older than the one that the caller has read.
+        if self.lock().reads.get(&stream) != Some(&version.column()) {
+            self.desk.forget(&stream);
+        }
         if self.see::<E>(&stream).await?.version == version.column() {
             Ok(())
         } else {

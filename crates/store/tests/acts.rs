@@ -300,6 +300,26 @@ on_both! {
         test.finish().await;
     }
 
+    async fn a_unit_that_begins_after_a_conflict_reads_what_is_there(backend: Backend) {
+        let test = on(&backend).await;
+        let (li, id) = (actor(1, 1, &[]), account(&test).await);
+        let other = test.second().await;
+        other.act::<Account>(&li, id, Want::Pay(1)).await.unwrap();
+        let pay = async || {
+            let unit = test.desk.unit(&li);
+            unit.act::<Account>(id, Want::Pay(-1)).await?;
+            unit.commit().await
+        };
+        let outcomes = [pay().await.is_ok(), pay().await.is_ok()];
+        assert_eq!(outcomes.iter().filter(|done| **done).count(), 1, "{outcomes:?}");
+
+        other.act::<Account>(&li, id, Want::Pay(1)).await.unwrap();
+        test.desk.act_on::<Account>(&li, id, Version(4), Want::Pay(1)).await.unwrap();
+        assert_eq!(balance(&test.desk, id).await, 2);
+        other.close().await;
+        test.finish().await;
+    }
+
     async fn a_database_of_another_log_is_not_opened(backend: Backend) {
         let test = on(&backend).await;
         let error = test.second_signed_by(&[8; 32]).await.expect_err("another key");
