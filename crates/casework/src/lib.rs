@@ -23,6 +23,7 @@ pub mod organisation;
 pub mod person;
 pub mod rules;
 pub mod scenario;
+pub mod simulate;
 
 use std::collections::BTreeMap;
 
