@@ -16,6 +16,7 @@
 pub mod agreement;
 pub mod case;
 mod deciding;
+pub mod desk;
 mod dossier;
 pub mod guard;
 pub mod instrument;
@@ -29,6 +30,7 @@ use std::collections::BTreeMap;
 
 pub use agreement::Agreement;
 pub use case::Case;
+pub use desk::Cases;
 pub use dossier::{Act, Dossier, Objection, Reading};
 pub use guard::{EFFECTS, GUARDS};
 pub use instrument::{Instrument, InstrumentId, InstrumentKind};

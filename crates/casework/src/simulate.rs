@@ -328,7 +328,7 @@ fn given(
         .and_then(|filings| filings.value.as_array())
         .into_iter()
         .flatten()
-        .flat_map(|filing| filing.get("recipients").and_then(Value::as_array).cloned())
+        .filter_map(|filing| filing.get("recipients").and_then(Value::as_array).cloned())
         .flatten()
         .map(|recipient| json!({ "recipient": recipient, "number": "number 1", "date": today }))
         .collect();

@@ -1,5 +1,6 @@
 //! Every procedure of every pack: walked to its end by the right actors, and refused at every
 //! stage to the wrong ones.
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -87,9 +88,9 @@ fn check_refusals(walk: &mut Walk<'_>, stage: &Stage) -> Result<(), String> {
     let outsider = Actor { roles: [Role::new("public-nobody")].into(), ..right.clone() };
     refusal_of("a wrong role", walk.attempt(&outsider, good.clone()), &["stage-role"])?;
 
-    let mut stale = good.clone();
-    stale.read = ContentHash::of(b"something else");
-    refusal_of("a stale reading", walk.attempt(&right, stale), &["approval-binds-content"])?;
+    let mut outdated = good.clone();
+    outdated.read = ContentHash::of(b"something else");
+    refusal_of("a stale reading", walk.attempt(&right, outdated), &["approval-binds-content"])?;
 
     if let Some(schema) = walk.law.form(&walk.procedure.id, &stage.id) {
         let mut invalid = good.clone();
