@@ -592,3 +592,6 @@ fn drafted(draft: ProductDraft, ctx: &Context<'_>) -> Result<Product, Refusal> {
         status: ProductStatus::Draft,
     })
 }
+
+#[cfg(test)]
+mod tests;

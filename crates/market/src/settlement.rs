@@ -274,3 +274,6 @@ fn check_shares(shares: &[Share<Beneficiary>], ctx: &Context<'_>) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
