@@ -1,1 +1,33 @@
-//! The operation domain: sessions, checked queries, jobs, disclosure control and the release gate.
+//! The operation domain: grants, sessions, checked queries, jobs, disclosure control, and the
+//! one gate by which anything leaves.
+//!
+//! **Invariant:** the plan that was checked is the plan that runs. Checks are made over the
+//! resolved logical plan before optimisation, by exhaustive matches: what is not understood is
+//! refused.
+//!
+//! **Invariant:** the protected unit is the subject, not the row. A cell is shown only if enough
+//! distinct subjects of every protected table stand behind it.
+//!
+//! **Invariant:** errors are constant. Nothing that the engine says of data reaches an operator.
+//!
+//! **Invariant:** no other code path than a released release returns what was derived from the
+//! full data, save answers of the closed class.
+
+mod answer;
+mod checker;
+mod differencing;
+mod domain;
+mod governed;
+mod grant;
+mod label;
+mod question;
+pub mod rules;
+
+pub use answer::{Answer, Cell, Sheet};
+pub use domain::{DatasetVersion, Domain, Objection};
+pub use grant::{
+    Grant, GrantCommand, GrantEvent, GrantStatus, Item, Operation, SMALLEST_CELL, Terms, Thresholds,
+};
+pub use label::{Band, ColumnFacts, Label, SubjectKind, default_label};
+pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
+pub use rules::RULES;

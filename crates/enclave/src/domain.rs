@@ -1,0 +1,164 @@
+//! The tables of a grant as one closed catalogue, and the one way from a text to a plan.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datafusion::{
+    catalog::{
+        CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+        SchemaProvider, TableProvider,
+    },
+    execution::{SessionState, SessionStateBuilder, runtime_env::RuntimeEnv},
+    logical_expr::LogicalPlan,
+    prelude::SessionConfig,
+    sql::{
+        parser::{DFParser, Statement},
+        sqlparser::ast::Statement as Sql,
+    },
+};
+use serde::{Deserialize, Serialize};
+use shuyu_kernel::DatasetId;
+use shuyu_law::{Law, Refusal, Rule};
+
+use crate::{
+    Item,
+    governed::Governed,
+    rules::{GRANTED_NAMES, ONE_QUERY, QUERY_COMPLETED},
+};
+
+/// A version of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DatasetVersion {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its version, from 1.
+    pub version: u32,
+}
+
+/// Why the checker refuses: a rule, and in plain words what is wrong and what would pass. It is
+/// made from the query and the grant alone, never from the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// The rule.
+    pub rule: Rule,
+    /// What is wrong, and what would pass.
+    pub detail: String,
+}
+
+impl Objection {
+    pub(crate) fn new(rule: Rule, detail: impl Into<String>) -> Self {
+        Self { rule, detail: detail.into() }
+    }
+
+    /// The refusal under a law.
+    pub fn refusal(&self, law: &Law) -> Refusal {
+        law.refuse(self.rule, &[]).because(self.detail.clone())
+    }
+}
+
+/// What the engine says of itself may quote data, so all of it becomes one constant sentence.
+pub(crate) fn constant_error(error: &datafusion::common::DataFusionError) -> Objection {
+    tracing::debug!(target: "shuyu_enclave::engine", %error, "the engine could not complete a query");
+    Objection::new(QUERY_COMPLETED, "the query could not be completed")
+}
+
+/// A granted table at a version.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub(crate) item: Item,
+    pub(crate) version: DatasetVersion,
+}
+
+/// The tables of one grant at fixed versions: all that a query can name.
+#[derive(Clone)]
+pub struct Domain {
+    pub(crate) state: SessionState,
+    pub(crate) tables: BTreeMap<String, Table>,
+}
+
+impl std::fmt::Debug for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Domain").field("tables", &self.tables.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Domain {
+    /// The granted tables, each with its full data.
+    ///
+    /// # Errors
+    ///
+    /// An objection if a granted column is not in the data.
+    pub fn new(
+        runtime: Arc<RuntimeEnv>,
+        tables: Vec<(Item, DatasetVersion, Arc<dyn TableProvider>)>,
+    ) -> Result<Self, Objection> {
+        let schema = MemorySchemaProvider::new();
+        let mut granted = BTreeMap::new();
+        for (item, version, provider) in tables {
+            let governed = Governed::new(provider, &item).map_err(|error| constant_error(&error))?;
+            schema
+                .register_table(item.table.clone(), Arc::new(governed))
+                .map_err(|error| constant_error(&error))?;
+            granted.insert(item.table.clone(), Table { item, version });
+        }
+        let catalog = MemoryCatalogProvider::new();
+        let list = MemoryCatalogProviderList::new();
+        catalog
+            .register_schema("granted", Arc::new(schema))
+            .map_err(|error| constant_error(&error))?;
+        datafusion::catalog::CatalogProviderList::register_catalog(
+            &list,
+            "domain".to_owned(),
+            Arc::new(catalog),
+        );
+        let config = SessionConfig::new()
+            .with_default_catalog_and_schema("domain", "granted")
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(false);
+        let state = SessionStateBuilder::new_with_default_features()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_catalog_list(Arc::new(list))
+            // No table function, no file format: nothing but the granted tables can be read.
+            .with_table_functions(std::collections::HashMap::new())
+            .with_file_formats(Vec::new())
+            .build();
+        Ok(Self { state, tables: granted })
+    }
+
+    /// The plan of one query, resolved against the granted tables and not yet optimised.
+    ///
+    /// Unknown and ungranted names are refused in the same words.
+    pub(crate) async fn resolve(&self, sql: &str) -> Result<LogicalPlan, Objection> {
+        const LONGEST: usize = 64 * 1024;
+        let not_one = || {
+            Objection::new(
+                ONE_QUERY,
+                "exactly one SELECT passes: no other statement, no EXPLAIN, SHOW, SET or COPY",
+            )
+        };
+        if sql.len() > LONGEST {
+            return Err(Objection::new(ONE_QUERY, "the query is too long"));
+        }
+        let mut statements = DFParser::parse_sql(sql).map_err(|_| not_one())?;
+        let statement = statements.pop_front().ok_or_else(not_one)?;
+        if !statements.is_empty() {
+            return Err(not_one());
+        }
+        let is_query = match &statement {
+            Statement::Statement(statement) => matches!(**statement, Sql::Query(_)),
+            Statement::CreateExternalTable(_)
+            | Statement::CopyTo(_)
+            | Statement::Explain(_)
+            | Statement::Reset(_) => false,
+        };
+        if !is_query {
+            return Err(not_one());
+        }
+        self.state.statement_to_plan(statement).await.map_err(|_| {
+            Objection::new(
+                GRANTED_NAMES,
+                "the query cannot be resolved: a name that is not granted, or a form that is not known",
+            )
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! What an immediate question asks, in one form for all texts that mean the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use shuyu_kernel::ContentHash;
+
+use crate::DatasetVersion;
+
+/// A column of a dataset version, whatever a grant calls its table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ColumnOf {
+    /// The dataset version.
+    pub source: DatasetVersion,
+    /// The column.
+    pub column: String,
+}
+
+/// A value of a dimension; `None` is the absent value.
+pub type Code = Option<String>;
+
+/// A figure of the closed class.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "figure", content = "of", rename_all = "snake_case")]
+pub enum Figure {
+    /// The number of rows.
+    Rows,
+    /// The number of distinct subjects.
+    Subjects(ColumnOf),
+    /// The number of rows in which a measure is present.
+    Present(ColumnOf),
+    /// The sum of a measure.
+    Sum(ColumnOf),
+    /// The mean of a measure.
+    Mean(ColumnOf),
+}
+
+impl Figure {
+    /// The measure that it is made of.
+    pub(crate) fn measure(&self) -> Option<&ColumnOf> {
+        match self {
+            Self::Rows | Self::Subjects(_) => None,
+            Self::Present(of) | Self::Sum(of) | Self::Mean(of) => Some(of),
+        }
+    }
+}
+
+/// The rows that a question speaks of, before any filter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Relation {
+    /// The dataset versions.
+    pub sources: BTreeSet<DatasetVersion>,
+    /// Which columns are equal, each pair in order.
+    pub joins: BTreeSet<(ColumnOf, ColumnOf)>,
+}
+
+/// A conjunction of conditions on dimensions: each is one of some values.
+pub type Region = BTreeMap<ColumnOf, BTreeSet<Code>>;
+
+/// A question of the closed class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Over which rows.
+    pub relation: Relation,
+    /// Under which conditions.
+    #[serde(with = "pairs")]
+    pub filter: Region,
+    /// By which dimensions.
+    pub groups: BTreeSet<ColumnOf>,
+    /// Which figures.
+    pub figures: BTreeSet<Figure>,
+}
+
+impl Question {
+    /// The digest that equal questions share.
+    pub fn hash(&self) -> ContentHash {
+        ContentHash::of_json(&serde_json::to_value(self).unwrap_or_default())
+    }
+}
+
+/// A map whose keys are objects, as a list of pairs.
+pub(crate) mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(crate) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+/// What a column of the answer shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// A dimension.
+    Group(ColumnOf),
+    /// A figure.
+    Figure(Figure),
+}
+
+/// How the asker wants the answer laid out. It chooses among what is shown and adds nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Layout {
+    /// The columns, each with the name that the asker gave it.
+    pub columns: Vec<(String, Shown)>,
+    /// By which columns to sort, and whether downwards.
+    pub order: Vec<(usize, bool)>,
+    /// How many rows to leave out at the start.
+    pub skip: usize,
+    /// How many rows to show at most.
+    pub limit: Option<usize>,
+}
