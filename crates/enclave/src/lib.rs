@@ -16,18 +16,28 @@
 mod answer;
 mod checker;
 mod differencing;
+mod disclosure;
 mod domain;
+mod engine;
 mod governed;
 mod grant;
+mod job;
 mod label;
 mod question;
+mod release;
 pub mod rules;
+mod session;
 
 pub use answer::{Answer, Cell, Sheet};
+pub use disclosure::{Finding, Record, Verdict, examine, row_digest};
 pub use domain::{DatasetVersion, Domain, Objection};
+pub use engine::{Asked, CheckedJob, Engine, Output, OutputLimits};
 pub use grant::{
     Grant, GrantCommand, GrantEvent, GrantStatus, Item, Operation, SMALLEST_CELL, Terms, Thresholds,
 };
+pub use job::{Job, JobCommand, JobEvent, JobStatus, Specification};
 pub use label::{Band, ColumnFacts, Label, SubjectKind, default_label};
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
+pub use release::{Approval, Proposal, Release, ReleaseCommand, ReleaseEvent, ReleaseStatus};
 pub use rules::RULES;
+pub use session::{Session, SessionCommand, SessionEvent};
