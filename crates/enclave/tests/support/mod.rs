@@ -1,5 +1,6 @@
 //! A small city in memory.
-#![expect(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
+#![allow(missing_docs, reason = "fixtures")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
