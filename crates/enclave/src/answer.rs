@@ -203,8 +203,7 @@ impl Facts {
         of: &ColumnOf,
         column: &Column,
     ) -> EngineResult<bool> {
-        let known =
-            self.unique.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied();
+        let known = self.unique.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied();
         if let Some(known) = known {
             return Ok(known);
         }
@@ -236,11 +235,7 @@ fn scan_of(plan: &Arc<LogicalPlan>, column: &Column) -> Option<Arc<LogicalPlan>>
 }
 
 /// Refuses a join that would multiply the rows of both sides.
-pub(crate) async fn check_fan_out(
-    domain: &Domain,
-    facts: &Facts,
-    checked: &Checked,
-) -> Checks<()> {
+pub(crate) async fn check_fan_out(domain: &Domain, facts: &Facts, checked: &Checked) -> Checks<()> {
     for (left, right) in &checked.question.relation.joins {
         let mut unique = false;
         for of in [left, right] {
@@ -295,15 +290,13 @@ fn cells_plan(
     one_row_each: bool,
 ) -> EngineResult<LogicalPlan> {
     let key = Expr::Column(key.clone());
-    let rows = LogicalPlanBuilder::new_from_arc(Arc::clone(filtered))
-        .filter(key.clone().is_not_null())?;
+    let rows =
+        LogicalPlanBuilder::new_from_arc(Arc::clone(filtered)).filter(key.clone().is_not_null())?;
     let named = |prefix: &str, index: usize| format!("{prefix}{index}");
     let group_names: Vec<String> = (0..groups.len()).map(|index| named("__g", index)).collect();
     if one_row_each {
-        let mut aggregates = vec![
-            count(lit(1_i64)).alias("__subjects"),
-            count(lit(1_i64)).alias("__rows"),
-        ];
+        let mut aggregates =
+            vec![count(lit(1_i64)).alias("__subjects"), count(lit(1_i64)).alias("__rows")];
         for (index, measure) in measures.iter().enumerate() {
             aggregates.extend([
                 count(measure.clone()).alias(named("__contributors", index)),
@@ -330,8 +323,7 @@ fn cells_plan(
             sum(measure.clone()).alias(named("__s", index)),
         ]);
     }
-    let mut outer =
-        vec![count(lit(1_i64)).alias("__subjects"), sum(col("__n")).alias("__rows")];
+    let mut outer = vec![count(lit(1_i64)).alias("__subjects"), sum(col("__n")).alias("__rows")];
     for index in 0..measures.len() {
         let of_subject = || col(named("__s", index));
         outer.extend([
@@ -343,7 +335,7 @@ fn cells_plan(
         ]);
     }
     rows.aggregate(inner_groups, inner)?
-        .aggregate(group_names.iter().map(|name| col(name)).collect::<Vec<_>>(), outer)?
+        .aggregate(group_names.iter().map(col).collect::<Vec<_>>(), outer)?
         .build()
 }
 
@@ -369,8 +361,9 @@ pub(crate) async fn answer(
     thresholds: &Thresholds,
 ) -> Checks<Answer> {
     check_fan_out(domain, facts, checked).await?;
-    let found =
-        find_cells(domain, facts, checked, thresholds).await.map_err(|error| constant_error(&error))?;
+    let found = find_cells(domain, facts, checked, thresholds)
+        .await
+        .map_err(|error| constant_error(&error))?;
     let question = checked.question.clone();
     let declared = declared_codes(domain, &question);
     let measures: Vec<&ColumnOf> = measures_of(&question).into_iter().collect();
@@ -408,10 +401,9 @@ fn declared_codes(domain: &Domain, question: &Question) -> Vec<Option<BTreeSet<C
                         names.cloned().map(Some).collect()
                     }
                 }
-                Label::Dimension { .. }
-                | Label::Measure { .. }
-                | Label::Join
-                | Label::Blocked => return None,
+                Label::Dimension { .. } | Label::Measure { .. } | Label::Join | Label::Blocked => {
+                    return None;
+                }
             };
             Some(match question.filter.get(of) {
                 Some(chosen) => declared.intersection(chosen).cloned().collect(),
@@ -510,9 +502,8 @@ fn read_cells(
             };
             let limit = i128::from(thresholds.dominance_percent);
             // Dominance is not defined where contributions are negative: such cells stay closed.
-            found.open |= least < 0
-                || least == most
-                || most.saturating_mul(100) > sum.saturating_mul(limit);
+            found.open |=
+                least < 0 || least == most || most.saturating_mul(100) > sum.saturating_mul(limit);
             found.measures.push(FoundMeasure { present: at(present), sum, scale });
         }
     }

@@ -3,7 +3,7 @@
 //! Exact for conjunctions of dimension conditions: where the cells of one answer lie within a
 //! cell of another, the rest of that cell must be empty or hold enough subjects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
     Answer, Domain, Objection, Thresholds,
@@ -24,9 +24,7 @@ fn region(question: &Question, cell: &Cell) -> Region {
 
 /// Whether every row of `inner` lies in `outer`, by their conditions.
 fn lies_within(inner: &Region, outer: &Region) -> bool {
-    outer
-        .iter()
-        .all(|(of, codes)| inner.get(of).is_some_and(|narrower| narrower.is_subset(codes)))
+    outer.iter().all(|(of, codes)| inner.get(of).is_some_and(|narrower| narrower.is_subset(codes)))
 }
 
 /// Whether two questions show a figure that can be subtracted.
@@ -81,15 +79,13 @@ pub(crate) async fn check(
             "with an answer given before, this answer would single out too few subjects",
         )
     };
-    let mut seen: BTreeMap<(Region, Vec<Region>), ()> = BTreeMap::new();
+    let mut seen: BTreeSet<(Region, Vec<Region>)> = BTreeSet::new();
     for other in earlier {
         if !comparable(&answer.question, &other.question) {
             continue;
         }
-        for remainder in
-            remainders(other, answer).into_iter().chain(remainders(answer, other))
-        {
-            if seen.insert(remainder.clone(), ()).is_some() {
+        for remainder in remainders(other, answer).into_iter().chain(remainders(answer, other)) {
+            if !seen.insert(remainder.clone()) {
                 continue;
             }
             if seen.len() > MOST {
@@ -125,9 +121,10 @@ fn with_columns(
             .iter()
             .find(|(known, _)| known.source == of.source)
             .and_then(|(_, column)| column.relation.clone());
-        let granted = domain.tables.values().any(|table| {
-            table.version == of.source && table.item.columns.contains_key(&of.column)
-        });
+        let granted = domain
+            .tables
+            .values()
+            .any(|table| table.version == of.source && table.item.columns.contains_key(&of.column));
         // An earlier answer by a column that this grant does not see cannot be compared, so the
         // answer is refused: a limit of this first form, on the safe side.
         let (Some(relation), true) = (relation, granted) else {

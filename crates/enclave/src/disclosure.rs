@@ -1,6 +1,6 @@
 //! Automatic checks of an output before people review it, and the record of what they found.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::{
@@ -73,7 +73,7 @@ pub fn examine(
     output: &Output,
     protected: &[SubjectKind],
     columns: &[usize],
-    source_rows: &HashSet<ContentHash>,
+    source_rows: &BTreeSet<ContentHash>,
 ) -> Record {
     let findings = vec![
         direct_identifiers(output, protected),
@@ -139,7 +139,7 @@ fn formulas(output: &Output) -> Finding {
 }
 
 /// Rows that are rows of a source, under the columns that both have.
-fn raw_rows(output: &Output, columns: &[usize], source_rows: &HashSet<ContentHash>) -> Finding {
+fn raw_rows(output: &Output, columns: &[usize], source_rows: &BTreeSet<ContentHash>) -> Finding {
     const CHECK: &str = "raw-rows";
     if columns.is_empty() || source_rows.is_empty() {
         return finding(CHECK, Verdict::Pass, "no column is shared with a source");
@@ -178,7 +178,7 @@ mod tests {
             columns: vec!["district".to_owned(), "n".to_owned()],
             rows: vec![vec![value.to_owned(), "12".to_owned()]],
         };
-        let record = examine(&output, kinds, &[], &HashSet::new());
+        let record = examine(&output, kinds, &[], &BTreeSet::new());
         assert_eq!(record.verdict(), expected, "{value}: {record:?}");
     }
 
@@ -205,7 +205,7 @@ mod tests {
             rows: vec![vec!["1".to_owned(), "23".to_owned()]],
         };
         let found = |values: &[&str]| {
-            examine(&output, &[], &[0, 1], &HashSet::from([row_digest(values)])).verdict()
+            examine(&output, &[], &[0, 1], &BTreeSet::from([row_digest(values)])).verdict()
         };
         assert_eq!(found(&["1", "23"]), Verdict::Fail);
         assert_eq!(found(&["12", "3"]), Verdict::Pass);

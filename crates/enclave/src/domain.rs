@@ -94,7 +94,8 @@ impl Domain {
         let schema = MemorySchemaProvider::new();
         let mut granted = BTreeMap::new();
         for (item, version, provider) in tables {
-            let governed = Governed::new(provider, &item).map_err(|error| constant_error(&error))?;
+            let governed =
+                Governed::new(provider, &item).map_err(|error| constant_error(&error))?;
             schema
                 .register_table(item.table.clone(), Arc::new(governed))
                 .map_err(|error| constant_error(&error))?;

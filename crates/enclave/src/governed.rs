@@ -122,7 +122,8 @@ impl TableProvider for Governed {
                     Arc::new(Column::new(name, position))
                 } else {
                     let data_type = below_schema.field(position).data_type();
-                    session.create_physical_expr(band_expression(name, data_type, bands)?, &frame)?
+                    session
+                        .create_physical_expr(band_expression(name, data_type, bands)?, &frame)?
                 };
                 Ok::<_, DataFusionError>((expression, (*name).to_owned()))
             })

@@ -245,9 +245,10 @@ fn check_terms(mut terms: Terms, ctx: &Context<'_>) -> Result<Terms, Refusal> {
     for item in &mut terms.items {
         let usable = item.table.starts_with(|first: char| first.is_ascii_lowercase())
             && item.table.len() <= 63
-            && item.table.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
-            });
+            && item
+                .table
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         if !usable || !tables.insert(item.table.clone()) {
             return wrong(format!(
                 "`{}`: a table has a name of its own, of small letters, digits and underscores",
@@ -255,7 +256,10 @@ fn check_terms(mut terms: Terms, ctx: &Context<'_>) -> Result<Terms, Refusal> {
             ));
         }
         if item.subject_key.is_some() != item.subject_kind.is_some() {
-            return wrong(format!("`{}`: a subject key comes with the kind of subject", item.table));
+            return wrong(format!(
+                "`{}`: a subject key comes with the kind of subject",
+                item.table
+            ));
         }
         if let Some(key) = item.subject_key.clone() {
             item.columns.insert(key, Label::Join);
@@ -320,10 +324,9 @@ impl Entity for Grant {
                 Ok(vec![GrantEvent::Suspended { reason }])
             }
             (Some(GrantStatus::Suspended), GrantCommand::Restore) => Ok(vec![GrantEvent::Restored]),
-            (
-                Some(GrantStatus::Active | GrantStatus::Suspended),
-                GrantCommand::End { reason },
-            ) => Ok(vec![GrantEvent::Ended { reason }]),
+            (Some(GrantStatus::Active | GrantStatus::Suspended), GrantCommand::End { reason }) => {
+                Ok(vec![GrantEvent::Ended { reason }])
+            }
             (status, command) => Err(ctx.refuse(GRANT_STATE).because(format!(
                 "`{}` does not apply to a grant that is {}",
                 command.name(),
@@ -344,7 +347,9 @@ impl Entity for Grant {
             GrantEvent::Suspended { .. } => {
                 state.map(|grant| Self { status: GrantStatus::Suspended, ..grant })
             }
-            GrantEvent::Restored => state.map(|grant| Self { status: GrantStatus::Active, ..grant }),
+            GrantEvent::Restored => {
+                state.map(|grant| Self { status: GrantStatus::Active, ..grant })
+            }
             GrantEvent::Ended { .. } => {
                 state.map(|grant| Self { status: GrantStatus::Ended, ..grant })
             }
@@ -370,7 +375,12 @@ impl Entity for Grant {
             ("people".to_owned(), set(self.terms.people.iter().map(ToString::to_string).collect())),
             (
                 "operations".to_owned(),
-                set(self.terms.operations.iter().map(|operation| operation.name().to_owned()).collect()),
+                set(self
+                    .terms
+                    .operations
+                    .iter()
+                    .map(|operation| operation.name().to_owned())
+                    .collect()),
             ),
         ])
     }

@@ -215,7 +215,9 @@ impl Entity for Job {
         let name = command.name();
         let misplaced = || {
             let status = state.map_or("not there", |job| job.status.name());
-            Err(ctx.refuse(JOB_STATE).because(format!("`{name}` does not apply to a job that is {status}")))
+            Err(ctx
+                .refuse(JOB_STATE)
+                .because(format!("`{name}` does not apply to a job that is {status}")))
         };
         match (state, command) {
             (None, JobCommand::Submit { id, specification, grant }) => {

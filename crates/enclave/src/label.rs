@@ -67,6 +67,7 @@ impl Label {
 }
 
 /// What is known of a column when its label is chosen.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each named where it is set")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnFacts {
     /// Whether it is the subject key of its table.
@@ -112,9 +113,18 @@ mod tests {
             level: 1,
         };
         assert_eq!(default_label(facts), Label::Blocked);
-        assert_eq!(default_label(ColumnFacts { subject_key: true, identifier: true, ..facts }), Label::Join);
-        assert_eq!(default_label(ColumnFacts { identifier: true, categorical: true, ..facts }), Label::Blocked);
-        assert_eq!(default_label(ColumnFacts { categorical: true, level: 4, ..facts }), Label::Blocked);
+        assert_eq!(
+            default_label(ColumnFacts { subject_key: true, identifier: true, ..facts }),
+            Label::Join
+        );
+        assert_eq!(
+            default_label(ColumnFacts { identifier: true, categorical: true, ..facts }),
+            Label::Blocked
+        );
+        assert_eq!(
+            default_label(ColumnFacts { categorical: true, level: 4, ..facts }),
+            Label::Blocked
+        );
         assert_eq!(default_label(ColumnFacts { categorical: true, ..facts }), Label::dimension());
         assert_eq!(default_label(ColumnFacts { quantity: true, ..facts }), Label::measure());
     }

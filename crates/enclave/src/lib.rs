@@ -15,6 +15,7 @@
 
 mod answer;
 mod checker;
+mod cuts;
 mod differencing;
 mod disclosure;
 mod domain;
@@ -23,12 +24,14 @@ mod governed;
 mod grant;
 mod job;
 mod label;
+mod quarantine;
 mod question;
 mod release;
 pub mod rules;
 mod session;
 
 pub use answer::{Answer, Cell, Sheet};
+pub use cuts::{Cuts, until_cut};
 pub use disclosure::{Finding, Record, Verdict, examine, row_digest};
 pub use domain::{DatasetVersion, Domain, Objection};
 pub use engine::{Asked, CheckedJob, Engine, Output, OutputLimits};
@@ -37,6 +40,7 @@ pub use grant::{
 };
 pub use job::{Job, JobCommand, JobEvent, JobStatus, Specification};
 pub use label::{Band, ColumnFacts, Label, SubjectKind, default_label};
+pub use quarantine::{Quarantine, QuarantineError};
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
 pub use release::{Approval, Proposal, Release, ReleaseCommand, ReleaseEvent, ReleaseStatus};
 pub use rules::RULES;

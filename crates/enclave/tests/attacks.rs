@@ -1,6 +1,15 @@
 //! The catalogue of attacks, run: the bare engine answers each; the checker refuses each, by a
 //! known rule, in both modes.
 
+#![allow(clippy::allow_attributes, reason = "which of them occur differs by test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
 mod support;
 
 use shuyu_enclave::{Engine, OutputLimits};
@@ -9,65 +18,300 @@ use support::{city, persons_domain, thresholds};
 /// Name, text, the rule in Ask mode, the rule in Produce mode (`""`: answered, and harmless).
 const ATTACKS: &[(&str, &str, &str, &str)] = &[
     ("A00 everything", "SELECT * FROM persons", "no-raw-output", "no-raw-output"),
-    ("A01 projection", "SELECT id_no, income FROM persons WHERE district = 'XIHU'", "no-raw-output", "no-raw-output"),
-    ("A03 cast", "SELECT CAST(income AS VARCHAR) AS n FROM persons", "no-raw-output", "no-raw-output"),
-    ("A07 identity functions", "SELECT coalesce(income, 0) AS a, CASE WHEN true THEN income END AS c FROM persons", "no-raw-output", "no-raw-output"),
-    ("A09 hash", "SELECT upper(id_no) AS pid, count(*) AS n FROM persons GROUP BY 1", "ask-dimensions", "identifiers-join-only"),
-    ("A10 concatenation", "SELECT 'x' || id_no AS d, count(*) AS n FROM persons GROUP BY 1", "ask-dimensions", "identifiers-join-only"),
-    ("A12 VALUES fan-out", "SELECT district, sum(n) / 5 AS s FROM (SELECT district, income AS n FROM persons WHERE birth_year = 1990) t CROSS JOIN (VALUES (1),(2),(3),(4),(5)) v(x) GROUP BY district", "ask-closed-class", "subject-countable"),
-    ("A13 scalar subquery", "SELECT (SELECT id_no FROM persons LIMIT 1) AS d, count(*) AS n FROM persons", "ask-closed-class", "understood-only"),
-    ("A16 DISTINCT ON", "SELECT DISTINCT ON (district) district, id_no, income FROM persons ORDER BY district, income DESC", "ask-closed-class", "understood-only"),
+    (
+        "A01 projection",
+        "SELECT id_no, income FROM persons WHERE district = 'XIHU'",
+        "no-raw-output",
+        "no-raw-output",
+    ),
+    (
+        "A03 cast",
+        "SELECT CAST(income AS VARCHAR) AS n FROM persons",
+        "no-raw-output",
+        "no-raw-output",
+    ),
+    (
+        "A07 identity functions",
+        "SELECT coalesce(income, 0) AS a, CASE WHEN true THEN income END AS c FROM persons",
+        "no-raw-output",
+        "no-raw-output",
+    ),
+    (
+        "A09 hash",
+        "SELECT upper(id_no) AS pid, count(*) AS n FROM persons GROUP BY 1",
+        "ask-dimensions",
+        "identifiers-join-only",
+    ),
+    (
+        "A10 concatenation",
+        "SELECT 'x' || id_no AS d, count(*) AS n FROM persons GROUP BY 1",
+        "ask-dimensions",
+        "identifiers-join-only",
+    ),
+    (
+        "A12 VALUES fan-out",
+        "SELECT district, sum(n) / 5 AS s FROM (SELECT district, income AS n FROM persons WHERE birth_year = 1990) t CROSS JOIN (VALUES (1),(2),(3),(4),(5)) v(x) GROUP BY district",
+        "ask-closed-class",
+        "subject-countable",
+    ),
+    (
+        "A13 scalar subquery",
+        "SELECT (SELECT id_no FROM persons LIMIT 1) AS d, count(*) AS n FROM persons",
+        "ask-closed-class",
+        "understood-only",
+    ),
+    (
+        "A16 DISTINCT ON",
+        "SELECT DISTINCT ON (district) district, id_no, income FROM persons ORDER BY district, income DESC",
+        "ask-closed-class",
+        "understood-only",
+    ),
     ("A17 DISTINCT", "SELECT DISTINCT income FROM persons", "ask-closed-class", "no-raw-output"),
-    ("B02 string_agg", "SELECT district, string_agg(gender, ',') AS s FROM persons GROUP BY district", "ask-measures", "understood-only"),
-    ("B02b array_agg", "SELECT district, array_agg(income) AS s FROM persons GROUP BY district", "ask-measures", "no-raw-output"),
-    ("B02c first_value", "SELECT district, first_value(income) AS s FROM persons GROUP BY district", "ask-measures", "no-raw-output"),
-    ("B04 min and max", "SELECT district, max(income) AS m, min(income) AS p FROM persons GROUP BY district", "ask-measures", "no-raw-output"),
+    (
+        "B02 string_agg",
+        "SELECT district, string_agg(gender, ',') AS s FROM persons GROUP BY district",
+        "ask-measures",
+        "understood-only",
+    ),
+    (
+        "B02b array_agg",
+        "SELECT district, array_agg(income) AS s FROM persons GROUP BY district",
+        "ask-measures",
+        "no-raw-output",
+    ),
+    (
+        "B02c first_value",
+        "SELECT district, first_value(income) AS s FROM persons GROUP BY district",
+        "ask-measures",
+        "no-raw-output",
+    ),
+    (
+        "B04 min and max",
+        "SELECT district, max(income) AS m, min(income) AS p FROM persons GROUP BY district",
+        "ask-measures",
+        "no-raw-output",
+    ),
     ("B05 median", "SELECT median(income) AS p FROM persons", "ask-measures", "no-raw-output"),
-    ("B08 CASE in SUM", "SELECT sum(CASE WHEN birth_year = 1990 THEN income ELSE 0 END) AS s FROM persons", "ask-measures", ""),
-    ("B09 FILTER", "SELECT sum(income) FILTER (WHERE birth_year = 1990) AS s FROM persons", "ask-measures", "understood-only"),
-    ("B10 CASE in AVG", "SELECT avg(CASE WHEN birth_year = 1990 THEN income END) AS s FROM persons", "ask-measures", ""),
-    ("B11 weight", "SELECT sum(income * (CASE WHEN birth_year = 1990 THEN 1000000000 ELSE 0 END)) AS s FROM persons", "ask-measures", ""),
-    ("B12 boolean cast", "SELECT sum(income * CAST((birth_year = 1990) AS INT)) AS s FROM persons", "ask-measures", "total-functions"),
+    (
+        "B08 CASE in SUM",
+        "SELECT sum(CASE WHEN birth_year = 1990 THEN income ELSE 0 END) AS s FROM persons",
+        "ask-measures",
+        "",
+    ),
+    (
+        "B09 FILTER",
+        "SELECT sum(income) FILTER (WHERE birth_year = 1990) AS s FROM persons",
+        "ask-measures",
+        "understood-only",
+    ),
+    (
+        "B10 CASE in AVG",
+        "SELECT avg(CASE WHEN birth_year = 1990 THEN income END) AS s FROM persons",
+        "ask-measures",
+        "",
+    ),
+    (
+        "B11 weight",
+        "SELECT sum(income * (CASE WHEN birth_year = 1990 THEN 1000000000 ELSE 0 END)) AS s FROM persons",
+        "ask-measures",
+        "",
+    ),
+    (
+        "B12 boolean cast",
+        "SELECT sum(income * CAST((birth_year = 1990) AS INT)) AS s FROM persons",
+        "ask-measures",
+        "total-functions",
+    ),
     ("B14 bit_or", "SELECT bit_or(birth_year) AS b FROM persons", "ask-measures", "no-raw-output"),
-    ("B15 bit_xor", "SELECT bit_xor(birth_year) AS b FROM persons", "ask-measures", "no-raw-output"),
+    (
+        "B15 bit_xor",
+        "SELECT bit_xor(birth_year) AS b FROM persons",
+        "ask-measures",
+        "no-raw-output",
+    ),
     ("B16 variance", "SELECT var_pop(income) AS v FROM persons", "ask-measures", "no-raw-output"),
-    ("B18 regression", "SELECT regr_avgx(1.0, income) AS s FROM persons", "ask-measures", "understood-only"),
-    ("B20 bool_or", "SELECT bool_or(birth_year = 1990 AND gender = 'F') AS b FROM persons", "ask-measures", "no-raw-output"),
-    ("B21 count distinct CASE", "SELECT count(DISTINCT CASE WHEN birth_year = 1990 THEN 1 END) AS b FROM persons", "ask-measures", ""),
-    ("B23 sum distinct", "SELECT sum(DISTINCT income) AS a FROM persons", "ask-measures", "no-raw-output"),
-    ("B25 filter on a measure", "SELECT district, avg(income) AS m FROM persons WHERE income = 876543 GROUP BY district", "ask-filters", ""),
-    ("C01 group by identifier", "SELECT id_no, count(*) AS n FROM persons GROUP BY id_no", "identifiers-join-only", "no-raw-output"),
-    ("C02 group by measure", "SELECT income, count(*) AS n FROM persons GROUP BY income", "ask-dimensions", "no-raw-output"),
-    ("C04 HAVING singletons", "SELECT birth_year, count(*) AS n, sum(income) AS s FROM persons GROUP BY birth_year HAVING count(*) = 1", "ask-closed-class", ""),
-    ("C05 HAVING max", "SELECT count(*) AS n FROM persons HAVING max(income) = 876543", "ask-closed-class", "no-raw-output"),
-    ("C09 UNION padding", "SELECT sum(income) AS s FROM (SELECT income, id_no FROM persons UNION ALL SELECT * FROM (VALUES (0.0, 'a')) v) t", "ask-closed-class", "understood-only"),
-    ("C11 ROLLUP", "SELECT district, count(*) AS n FROM persons GROUP BY ROLLUP(district)", "ask-dimensions", "understood-only"),
-    ("C14 value in the key", "SELECT gender || district AS k, count(*) AS n FROM persons GROUP BY 1", "ask-dimensions", ""),
-    ("D01 name one person", "SELECT sum(income) AS s FROM persons WHERE id_no <> '330106199003070011'", "ask-filters", "identifiers-join-only"),
-    ("D01b equal to one person", "SELECT sum(income) AS s FROM persons WHERE id_no = '330106199003070011'", "identifiers-join-only", "identifiers-join-only"),
-    ("D03 OR", "SELECT count(*) AS n FROM persons WHERE gender = 'F' OR district = 'XIHU'", "ask-filters", ""),
-    ("D04 NOT", "SELECT sum(income) AS s FROM persons WHERE NOT (gender = 'F' AND district = 'XIHU')", "ask-filters", ""),
-    ("D06 EXCEPT", "SELECT sum(income) AS s FROM (SELECT * FROM persons EXCEPT SELECT * FROM persons WHERE gender = 'F') t", "ask-closed-class", "join-columns"),
-    ("D07 NOT IN subquery", "SELECT count(*) AS n FROM persons p WHERE p.id_no NOT IN (SELECT id_no FROM persons WHERE gender = 'F')", "ask-closed-class", "understood-only"),
-    ("E02 subquery in WHERE", "SELECT count(*) AS n FROM persons WHERE (SELECT max(income) FROM persons) > 876542", "ask-filters", "understood-only"),
-    ("E07 window", "SELECT district, row_number() OVER (ORDER BY income DESC) AS rk FROM persons", "ask-closed-class", "understood-only"),
-    ("E09 division", "SELECT sum(1 / (CASE WHEN birth_year = 1990 THEN 2 ELSE 1 END)) AS s FROM persons", "ask-measures", "total-functions"),
-    ("E11 cast error", "SELECT sum(CAST(district AS BIGINT)) AS s FROM persons WHERE district = '1'", "ask-measures", "total-functions"),
-    ("E14 EXPLAIN ANALYZE", "EXPLAIN ANALYZE SELECT count(*) FROM persons", "one-query", "one-query"),
+    (
+        "B18 regression",
+        "SELECT regr_avgx(1.0, income) AS s FROM persons",
+        "ask-measures",
+        "understood-only",
+    ),
+    (
+        "B20 bool_or",
+        "SELECT bool_or(birth_year = 1990 AND gender = 'F') AS b FROM persons",
+        "ask-measures",
+        "no-raw-output",
+    ),
+    (
+        "B21 count distinct CASE",
+        "SELECT count(DISTINCT CASE WHEN birth_year = 1990 THEN 1 END) AS b FROM persons",
+        "ask-measures",
+        "",
+    ),
+    (
+        "B23 sum distinct",
+        "SELECT sum(DISTINCT income) AS a FROM persons",
+        "ask-measures",
+        "no-raw-output",
+    ),
+    (
+        "B25 filter on a measure",
+        "SELECT district, avg(income) AS m FROM persons WHERE income = 876543 GROUP BY district",
+        "ask-filters",
+        "",
+    ),
+    (
+        "C01 group by identifier",
+        "SELECT id_no, count(*) AS n FROM persons GROUP BY id_no",
+        "identifiers-join-only",
+        "no-raw-output",
+    ),
+    (
+        "C02 group by measure",
+        "SELECT income, count(*) AS n FROM persons GROUP BY income",
+        "ask-dimensions",
+        "no-raw-output",
+    ),
+    (
+        "C04 HAVING singletons",
+        "SELECT birth_year, count(*) AS n, sum(income) AS s FROM persons GROUP BY birth_year HAVING count(*) = 1",
+        "ask-closed-class",
+        "",
+    ),
+    (
+        "C05 HAVING max",
+        "SELECT count(*) AS n FROM persons HAVING max(income) = 876543",
+        "ask-closed-class",
+        "no-raw-output",
+    ),
+    (
+        "C09 UNION padding",
+        "SELECT sum(income) AS s FROM (SELECT income, id_no FROM persons UNION ALL SELECT * FROM (VALUES (0.0, 'a')) v) t",
+        "ask-closed-class",
+        "understood-only",
+    ),
+    (
+        "C11 ROLLUP",
+        "SELECT district, count(*) AS n FROM persons GROUP BY ROLLUP(district)",
+        "ask-dimensions",
+        "understood-only",
+    ),
+    (
+        "C14 value in the key",
+        "SELECT gender || district AS k, count(*) AS n FROM persons GROUP BY 1",
+        "ask-dimensions",
+        "",
+    ),
+    (
+        "D01 name one person",
+        "SELECT sum(income) AS s FROM persons WHERE id_no <> '330106199003070011'",
+        "ask-filters",
+        "identifiers-join-only",
+    ),
+    (
+        "D01b equal to one person",
+        "SELECT sum(income) AS s FROM persons WHERE id_no = '330106199003070011'",
+        "identifiers-join-only",
+        "identifiers-join-only",
+    ),
+    (
+        "D03 OR",
+        "SELECT count(*) AS n FROM persons WHERE gender = 'F' OR district = 'XIHU'",
+        "ask-filters",
+        "",
+    ),
+    (
+        "D04 NOT",
+        "SELECT sum(income) AS s FROM persons WHERE NOT (gender = 'F' AND district = 'XIHU')",
+        "ask-filters",
+        "",
+    ),
+    (
+        "D06 EXCEPT",
+        "SELECT sum(income) AS s FROM (SELECT * FROM persons EXCEPT SELECT * FROM persons WHERE gender = 'F') t",
+        "ask-closed-class",
+        "join-columns",
+    ),
+    (
+        "D07 NOT IN subquery",
+        "SELECT count(*) AS n FROM persons p WHERE p.id_no NOT IN (SELECT id_no FROM persons WHERE gender = 'F')",
+        "ask-closed-class",
+        "understood-only",
+    ),
+    (
+        "E02 subquery in WHERE",
+        "SELECT count(*) AS n FROM persons WHERE (SELECT max(income) FROM persons) > 876542",
+        "ask-filters",
+        "understood-only",
+    ),
+    (
+        "E07 window",
+        "SELECT district, row_number() OVER (ORDER BY income DESC) AS rk FROM persons",
+        "ask-closed-class",
+        "understood-only",
+    ),
+    (
+        "E09 division",
+        "SELECT sum(1 / (CASE WHEN birth_year = 1990 THEN 2 ELSE 1 END)) AS s FROM persons",
+        "ask-measures",
+        "total-functions",
+    ),
+    (
+        "E11 cast error",
+        "SELECT sum(CAST(district AS BIGINT)) AS s FROM persons WHERE district = '1'",
+        "ask-measures",
+        "total-functions",
+    ),
+    (
+        "E14 EXPLAIN ANALYZE",
+        "EXPLAIN ANALYZE SELECT count(*) FROM persons",
+        "one-query",
+        "one-query",
+    ),
     ("E14b EXPLAIN", "EXPLAIN SELECT max(income) FROM persons", "one-query", "one-query"),
-    ("E24 order by a measure", "SELECT district FROM persons ORDER BY income", "no-raw-output", "no-raw-output"),
+    (
+        "E24 order by a measure",
+        "SELECT district FROM persons ORDER BY income",
+        "no-raw-output",
+        "no-raw-output",
+    ),
     ("E25 LIMIT on rows", "SELECT district FROM persons LIMIT 1", "no-raw-output", "no-raw-output"),
-    ("F03 self anti-join", "SELECT sum(p.income) AS s FROM persons p LEFT JOIN persons u ON p.id_no = u.id_no WHERE u.id_no IS NULL", "ask-closed-class", ""),
-    ("F06 fuzzy join", "SELECT count(*) AS n FROM persons p JOIN persons u ON p.income < u.income", "ask-closed-class", "join-columns"),
+    (
+        "F03 self anti-join",
+        "SELECT sum(p.income) AS s FROM persons p LEFT JOIN persons u ON p.id_no = u.id_no WHERE u.id_no IS NULL",
+        "ask-closed-class",
+        "",
+    ),
+    (
+        "F06 fuzzy join",
+        "SELECT count(*) AS n FROM persons p JOIN persons u ON p.income < u.income",
+        "ask-closed-class",
+        "join-columns",
+    ),
     ("G01 COPY", "COPY persons TO '/tmp/shuyu-stolen.csv'", "one-query", "one-query"),
     ("G04 SET", "SET datafusion.catalog.information_schema = true", "one-query", "one-query"),
     ("G06 DESCRIBE", "DESCRIBE persons", "one-query", "one-query"),
     ("G07 SHOW", "SHOW ALL", "one-query", "one-query"),
     ("G14 two statements", "SELECT count(*) FROM persons; SELECT 1", "one-query", "one-query"),
-    ("G15 CTE", "WITH t AS (SELECT income FROM persons WHERE birth_year = 1990) SELECT sum(income) AS s FROM t", "ask-closed-class", "subject-countable"),
-    ("G21 series", "SELECT sum(value) AS s FROM generate_series(1, 3)", "granted-names", "granted-names"),
+    (
+        "G15 CTE",
+        "WITH t AS (SELECT income FROM persons WHERE birth_year = 1990) SELECT sum(income) AS s FROM t",
+        "ask-closed-class",
+        "subject-countable",
+    ),
+    (
+        "G21 series",
+        "SELECT sum(value) AS s FROM generate_series(1, 3)",
+        "granted-names",
+        "granted-names",
+    ),
     ("G22 INSERT", "INSERT INTO persons SELECT * FROM persons", "one-query", "one-query"),
-    ("G23 CREATE EXTERNAL", "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "one-query", "one-query"),
+    (
+        "G23 CREATE EXTERNAL",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "one-query",
+        "one-query",
+    ),
 ];
 
 /// Texts that even the bare engine of a test cannot answer, but that must be refused as well.
@@ -93,7 +337,11 @@ async fn every_attack_is_refused_by_its_rule_when_asked() {
         match engine.check_ask(&domain, sql).await {
             Ok(_) => wrong.push(format!("{name}: passed")),
             Err(objection) if objection.rule.name() != *rule => {
-                wrong.push(format!("{name}: {} not {rule} ({})", objection.rule.name(), objection.detail));
+                wrong.push(format!(
+                    "{name}: {} not {rule} ({})",
+                    objection.rule.name(),
+                    objection.detail
+                ));
             }
             Err(objection) => assert!(!objection.detail.contains("876543"), "{name}"),
         }
@@ -116,7 +364,11 @@ async fn every_attack_on_a_job_is_refused_by_its_rule_or_shows_no_small_group() 
             }
             Ok(_) => wrong.push(format!("{name}: passed, not {rule}")),
             Err(objection) if objection.rule.name() != *rule => {
-                wrong.push(format!("{name}: {} not `{rule}` ({})", objection.rule.name(), objection.detail));
+                wrong.push(format!(
+                    "{name}: {} not `{rule}` ({})",
+                    objection.rule.name(),
+                    objection.detail
+                ));
             }
             Err(_) => {}
         }
@@ -157,7 +409,11 @@ async fn unknown_and_ungranted_names_are_refused_in_the_same_words() {
 async fn a_refusal_of_a_job_names_column_output_and_path() {
     let (engine, domain) = (Engine::new(), persons_domain(&city(0)));
     let objection = engine
-        .check_job(&domain, "SELECT t.x AS y FROM (SELECT income + 1 AS x FROM persons) t", &thresholds())
+        .check_job(
+            &domain,
+            "SELECT t.x AS y FROM (SELECT income + 1 AS x FROM persons) t",
+            &thresholds(),
+        )
         .await
         .expect_err("raw");
     assert!(objection.detail.contains("`persons.income`"), "{}", objection.detail);

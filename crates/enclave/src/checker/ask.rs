@@ -136,9 +136,9 @@ fn peel_presentation<'a>(plan: &'a LogicalPlan, layout: &mut Layout) -> Checks<P
     if let LogicalPlan::Limit(limit) = plan {
         let number = |expression: Option<&Expr>| match expression {
             None => Ok(None),
-            Some(Expr::Literal(ScalarValue::Int64(Some(number)), _)) => {
-                usize::try_from(*number).map(Some).map_err(|_| outside("a limit that is not a number"))
-            }
+            Some(Expr::Literal(ScalarValue::Int64(Some(number)), _)) => usize::try_from(*number)
+                .map(Some)
+                .map_err(|_| outside("a limit that is not a number")),
             Some(_) => Err(outside("a limit that is not a number")),
         };
         layout.skip = number(limit.skip.as_deref())?.unwrap_or(0);
@@ -335,6 +335,7 @@ fn relation(scope: &Scope<'_>, columns: &mut BTreeMap<ColumnOf, Column>) -> Chec
     Ok(Relation { sources: scope.names.values().map(|table| table.version).collect(), joins })
 }
 
+#[expect(clippy::match_same_arms, reason = "the deprecated variant needs an arm of its own")]
 /// Checks WHERE: a conjunction of `dimension = literal` and `dimension IN (literals)`.
 fn check_condition(
     expression: &Expr,
@@ -346,21 +347,25 @@ fn check_condition(
     let refused = |what: &str| {
         Objection::new(
             ASK_FILTERS,
-            format!("{what}: a condition is `dimension = literal` or `dimension IN (literals)`, joined by AND"),
+            format!(
+                "{what}: a condition is `dimension = literal` or `dimension IN (literals)`, joined by AND"
+            ),
         )
     };
     match expression {
-        Expr::BinaryExpr(binary) => match (binary.left.as_ref(), binary.op, binary.right.as_ref()) {
-            (left, Operator::And, right) => {
-                check_condition(left, scope, schema, filter, columns)?;
-                check_condition(right, scope, schema, filter, columns)
+        Expr::BinaryExpr(binary) => {
+            match (binary.left.as_ref(), binary.op, binary.right.as_ref()) {
+                (left, Operator::And, right) => {
+                    check_condition(left, scope, schema, filter, columns)?;
+                    check_condition(right, scope, schema, filter, columns)
+                }
+                (Expr::Column(column), Operator::Eq, literal)
+                | (literal, Operator::Eq, Expr::Column(column)) => {
+                    add_condition(column, &[literal], scope, schema, filter, columns)
+                }
+                _ => Err(refused("this comparison is not among them")),
             }
-            (Expr::Column(column), Operator::Eq, literal)
-            | (literal, Operator::Eq, Expr::Column(column)) => {
-                add_condition(column, &[literal], scope, schema, filter, columns)
-            }
-            _ => Err(refused("this comparison is not among them")),
-        },
+        }
         Expr::InList(list) if !list.negated => match list.expr.as_ref() {
             Expr::Column(column) => {
                 let literals: Vec<&Expr> = list.list.iter().collect();
@@ -369,9 +374,10 @@ fn check_condition(
             _other => Err(refused("an expression is compared")),
         },
         Expr::InList(_) | Expr::Not(_) => Err(refused("negation")),
-        Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_) => {
-            Err(outside("a subquery"))
-        }
+        Expr::Exists(_)
+        | Expr::InSubquery(_)
+        | Expr::SetComparison(_)
+        | Expr::ScalarSubquery(_) => Err(outside("a subquery")),
         Expr::Alias(_)
         | Expr::Column(_)
         | Expr::ScalarVariable(..)
@@ -518,7 +524,10 @@ fn check_aggregate(
             let rule = if *label == Label::Join { IDENTIFIERS_JOIN_ONLY } else { ASK_DIMENSIONS };
             return Err(Objection::new(
                 rule,
-                format!("`{}.{}` is not a dimension, so it cannot group", table.item.table, column.name),
+                format!(
+                    "`{}.{}` is not a dimension, so it cannot group",
+                    table.item.table, column.name
+                ),
             ));
         }
         columns.insert(of.clone(), column.clone());
@@ -543,7 +552,9 @@ fn check_figure(
     let refused = |what: String| {
         Objection::new(
             ASK_MEASURES,
-            format!("{what}; what passes: COUNT(*), COUNT(DISTINCT subject key), COUNT, SUM and AVG of a bare measure"),
+            format!(
+                "{what}; what passes: COUNT(*), COUNT(DISTINCT subject key), COUNT, SUM and AVG of a bare measure"
+            ),
         )
     };
     let function = match expression {
@@ -582,7 +593,9 @@ fn check_figure(
             IDENTIFIERS_JOIN_ONLY,
             format!("{path} joins tables and counts subjects, nothing else"),
         )),
-        ("count" | "sum" | "avg", ..) => Err(refused(format!("{path} is not a measure, or is DISTINCT"))),
+        ("count" | "sum" | "avg", ..) => {
+            Err(refused(format!("{path} is not a measure, or is DISTINCT")))
+        }
         _ => Err(refused(format!("`{name}` can carry a single value of {path}"))),
     }
 }
@@ -607,10 +620,12 @@ fn output_columns(
     items
         .iter()
         .map(|item| {
-            let (name, expression) = match item {
-                Expr::Alias(alias) => (Some(alias.name.clone()), alias.expr.as_ref()),
-                other => (None, other),
-            };
+            let mut name = None;
+            let mut expression = item;
+            while let Expr::Alias(alias) = expression {
+                name.get_or_insert_with(|| alias.name.clone());
+                expression = alias.expr.as_ref();
+            }
             let Expr::Column(column) = expression else {
                 return Err(outside("an expression over the figures"));
             };

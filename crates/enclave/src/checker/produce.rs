@@ -113,7 +113,11 @@ pub(crate) fn check(
             .find(|(_, trace)| trace.reach > Reach::Free)
             .map_or_else(String::new, |(index, trace)| {
                 let output = schema.fields().get(index).map_or("", |field| field.name().as_str());
-                format!("{} would reach output `{output}` by way of {}; ", trace.named(), flow.path.join(" → "))
+                format!(
+                    "{} would reach output `{output}` by way of {}; ",
+                    trace.named(),
+                    flow.path.join(" → ")
+                )
             });
         return Err(Objection::new(
             NO_RAW_OUTPUT,
@@ -177,7 +181,7 @@ impl Walk<'_> {
             }
             LogicalPlan::Join(join) => {
                 let (left, right) = (self.plan(&join.left)?, self.plan(&join.right)?);
-                self.join(plan, join, left, right)
+                Self::join(plan, join, left, right)
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let input = self.plan(input)?;
@@ -192,7 +196,7 @@ impl Walk<'_> {
                         "UNION of protected rows (aggregate each side first, then unite)",
                     ));
                 }
-                self.free(plan, inputs)
+                Self::free(plan, inputs)
             }
             LogicalPlan::Window(window) => {
                 let input = self.plan(&window.input)?;
@@ -200,18 +204,18 @@ impl Walk<'_> {
                     return Err(unknown("a window function"));
                 }
                 for expression in &window.window_expr {
-                    self.trace(expression, &input)?;
+                    Self::trace(expression, &input)?;
                 }
-                self.free(plan, vec![input])
+                Self::free(plan, vec![input])
             }
             LogicalPlan::Values(values) => {
                 let nothing = nothing();
                 for expression in values.values.iter().flatten() {
-                    self.trace(expression, &nothing)?;
+                    Self::trace(expression, &nothing)?;
                 }
-                self.free(plan, Vec::new())
+                Self::free(plan, Vec::new())
             }
-            LogicalPlan::EmptyRelation(_) => self.free(plan, Vec::new()),
+            LogicalPlan::EmptyRelation(_) => Self::free(plan, Vec::new()),
             LogicalPlan::Repartition(_) => Err(unknown("a repartition")),
             LogicalPlan::Subquery(_) => Err(unknown("a subquery in an expression")),
             LogicalPlan::Unnest(_) => Err(unknown("UNNEST")),
@@ -260,7 +264,7 @@ impl Walk<'_> {
         Ok(Flow { plan: plan.clone(), columns, protections, path: vec!["scan"] })
     }
 
-    fn free(&self, plan: &LogicalPlan, inputs: Vec<Flow>) -> Checks<Flow> {
+    fn free(plan: &LogicalPlan, inputs: Vec<Flow>) -> Checks<Flow> {
         let columns = vec![Trace::free(); plan.schema().fields().len()];
         let inputs = inputs.into_iter().map(|input| input.plan).collect();
         Ok(Flow {
@@ -276,17 +280,17 @@ impl Walk<'_> {
         expressions
             .iter()
             .map(|expression| match bare(expression) {
-                Some(column) => self.column(column, input),
-                None => self.trace(expression, input),
+                Some(column) => Self::column(column, input),
+                None => Self::trace(expression, input),
             })
             .collect()
     }
 
     fn no_identity(&self, expression: &Expr, input: &Flow) -> Checks<()> {
-        self.trace(expression, input).map(|_| ())
+        Self::trace(expression, input).map(|_| ())
     }
 
-    fn column(&self, column: &Column, input: &Flow) -> Checks<Trace> {
+    fn column(column: &Column, input: &Flow) -> Checks<Trace> {
         index_of(input.plan.schema(), column)
             .and_then(|index| input.columns.get(index).cloned())
             .ok_or_else(|| Objection::new(GRANTED_NAMES, "a column is not granted"))
@@ -294,17 +298,18 @@ impl Walk<'_> {
 
     /// The trace of an expression. A protected identity in it is refused, and so is what is not
     /// known to give a value for every value.
-    fn trace(&self, expression: &Expr, input: &Flow) -> Checks<Trace> {
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
+    fn trace(expression: &Expr, input: &Flow) -> Checks<Trace> {
         let all = |parts: &[&Expr]| -> Checks<Trace> {
             let mut trace = Trace::free();
             for part in parts {
-                trace.join(&self.trace(part, input)?);
+                trace.join(&Self::trace(part, input)?);
             }
             Ok(trace)
         };
         match expression {
             Expr::Column(column) => {
-                let trace = self.column(column, input)?;
+                let trace = Self::column(column, input)?;
                 if trace.reach == Reach::Identity {
                     return Err(Objection::new(
                         IDENTIFIERS_JOIN_ONLY,
@@ -318,14 +323,14 @@ impl Walk<'_> {
                 Ok(trace)
             }
             Expr::Literal(..) => Ok(Trace::free()),
-            Expr::Alias(alias) => self.trace(&alias.expr, input),
+            Expr::Alias(alias) => Self::trace(&alias.expr, input),
             Expr::IsNotNull(inner) | Expr::IsNull(inner) => match bare(inner) {
                 Some(column) => {
-                    let mut trace = self.column(column, input)?;
+                    let mut trace = Self::column(column, input)?;
                     trace.reach = trace.reach.min(Reach::Measure);
                     Ok(trace)
                 }
-                None => self.trace(inner, input),
+                None => Self::trace(inner, input),
             },
             Expr::Not(inner)
             | Expr::IsTrue(inner)
@@ -334,7 +339,7 @@ impl Walk<'_> {
             | Expr::IsNotTrue(inner)
             | Expr::IsNotFalse(inner)
             | Expr::IsNotUnknown(inner)
-            | Expr::Negative(inner) => self.trace(inner, input),
+            | Expr::Negative(inner) => Self::trace(inner, input),
             Expr::BinaryExpr(binary) => {
                 let trace = all(&[&binary.left, &binary.right])?;
                 if trace.reach > Reach::Free {
@@ -357,15 +362,21 @@ impl Walk<'_> {
                 parts.extend(&list.list);
                 all(&parts)
             }
-            Expr::TryCast(cast) => self.trace(&cast.expr, input),
+            Expr::TryCast(cast) => Self::trace(&cast.expr, input),
             Expr::Cast(cast) => {
-                let trace = self.trace(&cast.expr, input)?;
+                let trace = Self::trace(&cast.expr, input)?;
                 if trace.reach > Reach::Free {
-                    let from = cast.expr.get_type(input.plan.schema()).map_err(|error| constant_error(&error))?;
+                    let from = cast
+                        .expr
+                        .get_type(input.plan.schema())
+                        .map_err(|error| constant_error(&error))?;
                     if !is_total_cast(&from, cast.field.data_type()) {
                         return Err(Objection::new(
                             TOTAL_FUNCTIONS,
-                            format!("CAST of {} can fail for some values; use TRY_CAST", trace.named()),
+                            format!(
+                                "CAST of {} can fail for some values; use TRY_CAST",
+                                trace.named()
+                            ),
                         ));
                     }
                 }
@@ -373,14 +384,37 @@ impl Walk<'_> {
             }
             Expr::ScalarFunction(function) => {
                 const TOTAL: &[&str] = &[
-                    "upper", "lower", "substr", "left", "right", "trim", "btrim", "ltrim", "rtrim",
-                    "character_length", "abs", "round", "floor", "ceil", "coalesce", "nullif",
-                    "date_part", "date_trunc", "greatest", "least", "concat", "starts_with",
+                    "upper",
+                    "lower",
+                    "substr",
+                    "left",
+                    "right",
+                    "trim",
+                    "btrim",
+                    "ltrim",
+                    "rtrim",
+                    "character_length",
+                    "abs",
+                    "round",
+                    "floor",
+                    "ceil",
+                    "coalesce",
+                    "nullif",
+                    "date_part",
+                    "date_trunc",
+                    "greatest",
+                    "least",
+                    "concat",
+                    "starts_with",
                 ];
                 if !TOTAL.contains(&function.name()) {
                     return Err(Objection::new(
                         KNOWN_FUNCTIONS,
-                        format!("the function `{}` is not known to be safe; known are {}", function.name(), TOTAL.join(", ")),
+                        format!(
+                            "the function `{}` is not known to be safe; known are {}",
+                            function.name(),
+                            TOTAL.join(", ")
+                        ),
                     ));
                 }
                 all(&function.args.iter().collect::<Vec<_>>())
@@ -392,7 +426,10 @@ impl Walk<'_> {
                 all(&function.params.args.iter().collect::<Vec<_>>())
             }
             Expr::AggregateFunction(_) => Err(unknown("an aggregate within an expression")),
-            Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_) => {
+            Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::SetComparison(_)
+            | Expr::ScalarSubquery(_) => {
                 Err(unknown("a subquery in an expression (join a derived table instead)"))
             }
             Expr::OuterReferenceColumn(..) => Err(unknown("a correlated subquery")),
@@ -408,7 +445,7 @@ impl Walk<'_> {
         }
     }
 
-    fn join(&self, plan: &LogicalPlan, join: &Join, left: Flow, right: Flow) -> Checks<Flow> {
+    fn join(plan: &LogicalPlan, join: &Join, left: Flow, right: Flow) -> Checks<Flow> {
         let refused = |detail: &str| Objection::new(JOIN_COLUMNS, detail);
         match join.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
@@ -482,9 +519,9 @@ impl Walk<'_> {
         }
         if !input.is_protected() {
             for expression in &aggregate.group_expr {
-                self.trace(expression, &input)?;
+                Self::trace(expression, &input)?;
             }
-            return self.free(plan, vec![input]);
+            return Self::free(plan, vec![input]);
         }
         let keys: Vec<Option<usize>> = aggregate
             .group_expr
@@ -530,11 +567,11 @@ impl Walk<'_> {
             return Err(unknown("an aggregate of several arguments"));
         };
         let is_key = bare(argument).is_some_and(|column| {
-            self.column(column, input).is_ok_and(|trace| trace.reach == Reach::Identity)
+            Self::column(column, input).is_ok_and(|trace| trace.reach == Reach::Identity)
         });
         let trace = match bare(argument) {
-            Some(column) if name == "count" => self.column(column, input)?,
-            Some(_) | None => self.trace(argument, input)?,
+            Some(column) if name == "count" => Self::column(column, input)?,
+            Some(_) | None => Self::trace(argument, input)?,
         };
         let allowed = match name {
             "count" => true,
@@ -632,9 +669,7 @@ impl Walk<'_> {
             let least_value = add(&mut extra, min(value.clone()));
             let most_value = add(&mut extra, max(value));
             let limit = f64::from(self.thresholds.dominance_percent) / 100.0;
-            keep = keep
-                .and(most.lt_eq(total * lit(limit)))
-                .and(least_value.not_eq(most_value));
+            keep = keep.and(most.lt_eq(total * lit(limit))).and(least_value.not_eq(most_value));
         }
         let asked: Vec<Expr> = (0..aggregate.schema.fields().len())
             .map(|index| Expr::Column(Column::from(aggregate.schema.qualified_field(index))))
@@ -804,4 +839,3 @@ fn is_total_cast(from: &DataType, to: &DataType) -> bool {
         || (from.is_numeric() && *to == DataType::Float64)
         || (from.is_signed_integer() && *to == DataType::Int64)
 }
-

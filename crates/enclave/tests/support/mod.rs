@@ -33,7 +33,7 @@ pub fn city(seed: u32) -> Vec<Person> {
             id_no: format!("3301061980{:08}", n + seed * 1000),
             gender: if n % 2 == 0 { "F" } else { "M" },
             district: DISTRICTS[(n % 7 % 3) as usize],
-            birth_year: 1980 + (n % 3) as i32,
+            birth_year: 1980 + (n % 3).cast_signed(),
             income: Some(f64::from(50_000 + n * 137)),
             phone: format!("138{n:08}"),
         })
@@ -107,7 +107,10 @@ pub fn persons_domain(people: &[Person]) -> Domain {
 }
 
 /// For each text, whether an engine without a checker answers it.
-pub async fn bare_answers(people: &[Person], texts: impl Iterator<Item = &'static str>) -> Vec<bool> {
+pub async fn bare_answers(
+    people: &[Person],
+    texts: impl Iterator<Item = &'static str>,
+) -> Vec<bool> {
     let mut answered = Vec::new();
     for sql in texts {
         let config = datafusion::prelude::SessionConfig::new().with_information_schema(true);

@@ -1,0 +1,199 @@
+//! The gate: who reviews, what reviews bind to, what can be read out; and the switch.
+
+#![allow(clippy::allow_attributes, reason = "which of them occur differs by test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use shuyu_enclave::{
+    Cuts, Finding, Job, JobCommand, JobStatus, Objection, Proposal, Quarantine, QuarantineError,
+    Record, Release, ReleaseCommand, ReleaseStatus, Specification, Verdict, until_cut,
+};
+use shuyu_kernel::{
+    Actor, ContentHash, GrantId, Id, JobId, OrganisationId, PersonId, ReleaseId, SeededEntropy,
+};
+use shuyu_law::{Law, PackVersion, Refusal};
+use shuyu_store::{Context, Entity};
+use shuyu_vault::DataKey;
+
+fn law() -> Law {
+    Law::load("hangzhou").expect("an embedded pack")
+}
+
+fn actor(person: u128, organisation: u128) -> Actor {
+    Actor {
+        person: PersonId::from_u128(person),
+        organisation: OrganisationId::from_u128(organisation),
+        roles: BTreeSet::new(),
+    }
+}
+
+const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+const OPERATOR: u128 = 7;
+
+/// Decides and evolves.
+fn act<E: Entity>(state: Option<E>, who: &Actor, command: E::Command) -> Result<E, Refusal> {
+    let law = law();
+    let ctx = Context { now: NOW, actor: who, law: &law };
+    let events = E::decide(state.as_ref(), command, &ctx)?;
+    Ok(events.iter().fold(state, |state, event| E::evolve(state, event)).expect("a state"))
+}
+
+fn specification(sql: &str) -> Specification {
+    Specification {
+        grant: GrantId::from_u128(1),
+        sql: sql.to_owned(),
+        purpose: "statistics".to_owned(),
+        versions: Vec::new(),
+        pack: PackVersion("p".to_owned()),
+    }
+}
+
+fn job(package: ContentHash) -> Job {
+    let specification = specification("SELECT 1");
+    Job {
+        id: JobId::from_u128(1),
+        frozen: specification.hash(),
+        specification,
+        author: PersonId::from_u128(1),
+        operator: OrganisationId::from_u128(OPERATOR),
+        status: JobStatus::Succeeded { package, rows: 1 },
+    }
+}
+
+fn proposal(package: ContentHash, verdict: Verdict, purpose: &str) -> Box<Proposal> {
+    let finding = Finding { check: "c".to_owned(), verdict, reason: String::new() };
+    Box::new(Proposal {
+        package,
+        purpose: purpose.to_owned(),
+        form: "data_package".to_owned(),
+        record: Record { package, rows: 1, findings: vec![finding] },
+    })
+}
+
+fn submitted(package: ContentHash, verdict: Verdict) -> Release {
+    let command = ReleaseCommand::Submit {
+        id: ReleaseId::from_u128(1),
+        job: Box::new(job(package)),
+        proposal: proposal(package, verdict, "statistics"),
+    };
+    act::<Release>(None, &actor(1, OPERATOR), command).unwrap()
+}
+
+fn approve(release: &Release, who: &Actor) -> Result<Release, Refusal> {
+    let content = release.proposal.hash();
+    act(Some(release.clone()), who, ReleaseCommand::Approve { content })
+}
+
+fn rule<T: std::fmt::Debug>(outcome: Result<T, Refusal>) -> String {
+    outcome.expect_err("refused").rule
+}
+
+#[test]
+fn two_independent_reviewers_release_and_nobody_else() {
+    let release = submitted(ContentHash::of(b"x"), Verdict::Pass);
+    assert_eq!(rule(approve(&release, &actor(1, 9))), "reviewer-independent");
+    assert_eq!(rule(approve(&release, &actor(2, OPERATOR))), "reviewer-independent");
+    let once = approve(&release, &actor(3, 8)).unwrap();
+    assert_eq!(once.status, ReleaseStatus::InReview);
+    assert_eq!(rule(approve(&once, &actor(3, 8))), "reviewer-once");
+    let twice = approve(&once, &actor(4, 8)).unwrap();
+    assert_eq!(twice.status, ReleaseStatus::Released { at: NOW });
+    assert_eq!(rule(approve(&twice, &actor(5, 8))), "release-state");
+}
+
+#[test]
+fn a_change_resets_reviews_and_an_approval_binds_what_was_read() {
+    let package = ContentHash::of(b"x");
+    let release = submitted(package, Verdict::Pass);
+    let once = approve(&release, &actor(3, 8)).unwrap();
+    let read = once.proposal.hash();
+    let amend = ReleaseCommand::Amend { proposal: proposal(package, Verdict::Pass, "another") };
+    let amended = act(Some(once), &actor(1, OPERATOR), amend).unwrap();
+    assert!(amended.approvals.is_empty());
+    let stale = ReleaseCommand::Approve { content: read };
+    assert_eq!(rule(act(Some(amended.clone()), &actor(4, 8), stale)), "review-binds-content");
+    let other = ReleaseCommand::Amend {
+        proposal: proposal(ContentHash::of(b"y"), Verdict::Pass, "another"),
+    };
+    assert_eq!(rule(act(Some(amended), &actor(1, OPERATOR), other)), "release-of-job");
+}
+
+#[test]
+fn a_failed_check_is_not_reviewed_and_a_rejection_stays() {
+    let failed = submitted(ContentHash::of(b"x"), Verdict::Fail);
+    assert_eq!(rule(approve(&failed, &actor(3, 8))), "release-checks");
+    let release = submitted(ContentHash::of(b"x"), Verdict::Review);
+    let reject = ReleaseCommand::Reject {
+        content: release.proposal.hash(),
+        reason: "small cells in column 3".to_owned(),
+    };
+    let rejected = act(Some(release), &actor(3, 8), reject).unwrap();
+    assert_eq!(rule(approve(&rejected, &actor(4, 8))), "release-state");
+}
+
+#[test]
+fn only_what_is_released_is_read_out_and_only_as_it_was_reviewed() {
+    let directory = tempfile::tempdir().unwrap();
+    let entropy = Arc::new(SeededEntropy::new(1));
+    let key = DataKey::from_bytes([7; 32]);
+    let quarantine = Quarantine::open(directory.path(), &key, entropy).unwrap();
+    let text = b"district,n\r\nXIHU,12\r\n";
+    let package = quarantine.put(text).unwrap();
+    let release = submitted(package, Verdict::Pass);
+    let law = law();
+    let refused = |outcome: Result<Vec<u8>, QuarantineError>| match outcome {
+        Err(QuarantineError::Refused(refusal)) => refusal.rule,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(quarantine.read_released(&release, &law)), "released-only");
+    let once = approve(&release, &actor(3, 8)).unwrap();
+    assert_eq!(refused(quarantine.read_released(&once, &law)), "released-only");
+    let released = approve(&once, &actor(4, 8)).unwrap();
+    assert_eq!(quarantine.read_released(&released, &law).unwrap(), text);
+
+    let file = std::fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    let stored = std::fs::read(&file).unwrap();
+    assert!(!stored.windows(4).any(|window| window == b"XIHU"), "at rest it is encrypted");
+    for position in 0..stored.len() {
+        let mut changed = stored.clone();
+        changed[position] ^= 1;
+        std::fs::write(&file, changed).unwrap();
+        assert_eq!(refused(quarantine.read_released(&released, &law)), "quarantine-intact");
+    }
+}
+
+#[test]
+fn a_job_runs_only_as_it_was_frozen_and_again_after_an_interruption() {
+    let mut frozen = job(ContentHash::of(b"x"));
+    frozen.status = JobStatus::Submitted;
+    let start = |sql: &str| JobCommand::Start { specification: Box::new(specification(sql)) };
+    let who = actor(1, OPERATOR);
+    assert_eq!(rule(act(Some(frozen.clone()), &who, start("SELECT 2"))), "job-frozen");
+    let running = act(Some(frozen), &who, start("SELECT 1")).unwrap();
+    assert_eq!(rule(act(Some(running.clone()), &who, start("SELECT 1"))), "job-state");
+    let interrupted = act(Some(running), &who, JobCommand::Interrupt).unwrap();
+    assert!(act(Some(interrupted), &who, start("SELECT 1")).is_ok());
+}
+
+#[tokio::test]
+async fn what_runs_stops_within_a_second_of_the_cut() {
+    let (cuts, grant) = (Cuts::new(), GrantId::from_u128(1));
+    let token = cuts.token(grant);
+    let running = tokio::spawn(async move {
+        until_cut(&token, std::future::pending::<Result<(), Objection>>()).await
+    });
+    tokio::task::yield_now().await;
+    cuts.cut(GrantId::from_u128(2));
+    cuts.cut(grant);
+    let stopped = tokio::time::timeout(Duration::from_secs(1), running).await.unwrap().unwrap();
+    assert_eq!(stopped.expect_err("cut").rule.name(), "grant-active");
+    assert!(!cuts.token(grant).is_cancelled(), "a grant that is restored can be used again");
+}
