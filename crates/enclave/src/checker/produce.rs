@@ -142,7 +142,7 @@ impl Walk<'_> {
             LogicalPlan::TableScan(scan) => self.scan(plan, scan),
             LogicalPlan::Projection(projection) => {
                 let input = self.plan(&projection.input)?;
-                let columns = self.traces(&projection.expr, &input)?;
+                let columns = Self::traces(&projection.expr, &input)?;
                 let protections = carry(&input, &projection.expr);
                 Ok(Flow {
                     plan: rebuild(plan, vec![input.plan.clone()])?,
@@ -154,20 +154,20 @@ impl Walk<'_> {
             }
             LogicalPlan::Filter(filter) => {
                 let input = self.plan(&filter.input)?;
-                self.no_identity(&filter.predicate, &input)?;
+                Self::no_identity(&filter.predicate, &input)?;
                 Ok(same(plan, input)?.through("filter"))
             }
             LogicalPlan::Sort(sort) => {
                 let input = self.plan(&sort.input)?;
                 for by in &sort.expr {
-                    self.no_identity(&by.expr, &input)?;
+                    Self::no_identity(&by.expr, &input)?;
                 }
                 Ok(same(plan, input)?.through("sort"))
             }
             LogicalPlan::Limit(limit) => {
                 let input = self.plan(&limit.input)?;
                 for expression in limit.skip.iter().chain(&limit.fetch) {
-                    self.no_identity(expression, &input)?;
+                    Self::no_identity(expression, &input)?;
                 }
                 Ok(same(plan, input)?.through("limit"))
             }
@@ -276,7 +276,7 @@ impl Walk<'_> {
     }
 
     /// The traces of expressions that become columns: identities only as they are.
-    fn traces(&self, expressions: &[Expr], input: &Flow) -> Checks<Vec<Trace>> {
+    fn traces(expressions: &[Expr], input: &Flow) -> Checks<Vec<Trace>> {
         expressions
             .iter()
             .map(|expression| match bare(expression) {
@@ -286,7 +286,7 @@ impl Walk<'_> {
             .collect()
     }
 
-    fn no_identity(&self, expression: &Expr, input: &Flow) -> Checks<()> {
+    fn no_identity(expression: &Expr, input: &Flow) -> Checks<()> {
         Self::trace(expression, input).map(|_| ())
     }
 
@@ -531,11 +531,11 @@ impl Walk<'_> {
         let by_subject = input.protections.iter().any(|protection| {
             keys.iter().flatten().any(|index| protection.carriers.contains(index))
         });
-        let groups = self.traces(&aggregate.group_expr, &input)?;
+        let groups = Self::traces(&aggregate.group_expr, &input)?;
         let figures: Vec<Trace> = aggregate
             .aggr_expr
             .iter()
-            .map(|figure| self.figure(figure, &input, by_subject))
+            .map(|figure| Self::figure(figure, &input, by_subject))
             .collect::<Checks<_>>()?;
         if by_subject {
             return per_subject(plan, &input, &keys, groups, figures);
@@ -554,7 +554,7 @@ impl Walk<'_> {
     }
 
     /// The trace of an aggregate's figure.
-    fn figure(&self, figure: &Expr, input: &Flow, by_subject: bool) -> Checks<Trace> {
+    fn figure(figure: &Expr, input: &Flow, by_subject: bool) -> Checks<Trace> {
         let function = aggregate_of(figure)
             .ok_or_else(|| unknown("an expression in the place of an aggregate"))?;
         let params = &function.params;
