@@ -73,8 +73,8 @@ impl Cuts {
     }
 }
 
-/// Does `work` until it is done or the token is cancelled; then the work is dropped where it
-/// stands, between two batches at the latest.
+/// Does `work` until it is done or the token is cancelled; then the work is dropped when it next
+/// yields. An operator of the engine that computes long without yielding holds it until then.
 ///
 /// # Errors
 ///

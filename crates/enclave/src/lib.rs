@@ -19,7 +19,9 @@ mod cuts;
 mod differencing;
 mod disclosure;
 mod domain;
+mod enclave;
 mod engine;
+mod given;
 mod governed;
 mod grant;
 mod job;
@@ -34,7 +36,9 @@ pub use answer::{Answer, Cell, Sheet};
 pub use cuts::{Cuts, until_cut};
 pub use disclosure::{Finding, Record, Verdict, examine, row_digest};
 pub use domain::{DatasetVersion, Domain, Objection};
+pub use enclave::{Enclave, Source};
 pub use engine::{Asked, CheckedJob, Engine, Output, OutputLimits};
+pub use given::{Given, GivenCommand, GivenEvent, GivenId};
 pub use grant::{
     Grant, GrantCommand, GrantEvent, GrantStatus, Item, Operation, SMALLEST_CELL, Terms, Thresholds,
 };
