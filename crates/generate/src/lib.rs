@@ -68,12 +68,22 @@ impl Manifest {
 /// [`io::ErrorKind::InvalidInput`] if there are to be more than [`MAX_PERSONS`], or in a year before
 /// 1900 or after 2199; else what writing gives.
 pub fn generate(plan: &Plan, dir: &Path) -> io::Result<Manifest> {
+    generate_showing(plan, dir, |_| {})
+}
+
+/// Does what [`generate`] does, and shows each file when it is written.
+pub fn generate_showing(
+    plan: &Plan,
+    dir: &Path,
+    mut written: impl FnMut(&FileManifest),
+) -> io::Result<Manifest> {
     std::fs::create_dir_all(dir)?;
     let files = Table::ALL
         .into_iter()
         .map(|table| {
             let file = File::create(dir.join(table.file()))?;
-            write_table(plan, table, BufWriter::with_capacity(1 << 20, file))
+            let out = BufWriter::with_capacity(1 << 20, file);
+            write_table(plan, table, out).inspect(&mut written)
         })
         .collect::<io::Result<_>>()?;
     let manifest = Manifest { plan: *plan, files };

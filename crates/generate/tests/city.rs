@@ -8,7 +8,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use proptest::prelude::*;
 use shuyu_generate::{
     DatasetField, Encoding, FileManifest, Flaw, MAX_PERSONS, Manifest, Plan, Table, generate,
-    write_table,
+    generate_showing, write_table,
 };
 use shuyu_kernel::{ContentHash, identifier};
 
@@ -229,13 +229,16 @@ fn there_are_small_cells_a_heavy_tail_and_a_dominant_taxpayer() {
 fn the_same_plan_gives_the_same_bytes_and_another_seed_others() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let manifest = generate(&plan(500, 1), one.path()).unwrap();
-    assert_eq!(generate(&plan(500, 1), &two.path().join("new/folder")).unwrap(), manifest);
+    let mut shown = Vec::new();
+    let folder = two.path().join("new/folder");
+    let again = generate_showing(&plan(500, 1), &folder, |file| shown.push(file.clone())).unwrap();
+    assert_eq!((&again, &shown), (&manifest, &manifest.files));
     let read = |dir: &std::path::Path, file: &str| std::fs::read(dir.join(file)).unwrap();
     let mut files: Vec<_> = Table::ALL.iter().map(|table| table.file()).collect();
     files.extend(["datasets.toml", "dirty.json"]);
     assert_eq!(std::fs::read_dir(one.path()).unwrap().count(), files.len());
     for file in files {
-        assert_eq!(read(one.path(), file), read(&two.path().join("new/folder"), file), "{file}");
+        assert_eq!(read(one.path(), file), read(&folder, file), "{file}");
     }
     let listed: Manifest = serde_json::from_slice(&read(one.path(), "dirty.json")).unwrap();
     assert_eq!(listed, manifest);

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use shuyu_ledger::{
-    Audit, Bundle, BundleError, Checkpoint, CheckpointError, ConsistencyProof, Fault, HashSuite,
-    InclusionProof, LogReader, MAX_ENTRY_BYTES, Node, NoteError, Plan, ProofError, SignedNote,
-    Signer, Tile, TileContent, TileSet, Tree, Verifier, verify_log,
+    Audit, Bundle, BundleError, Checkpoint, CheckpointError, ConsistencyProof, Fault, Frontier,
+    HashSuite, InclusionProof, LogReader, MAX_ENTRY_BYTES, Node, NodeHash, NoteError, Plan,
+    ProofError, SignedNote, Signer, Tile, TileContent, TileSet, Tree, Verifier, verify_log,
 };
 
 const ORIGIN: &str = "city.example/log";
@@ -255,6 +255,43 @@ proptest! {
         let after = *sizes.iter().filter(|size| **size > place).min().unwrap();
         let before = sizes.iter().copied().filter(|size| *size <= place).max().unwrap_or(0);
         prop_assert_eq!(found, Fault::RootDiffers { size: after, agreed: before });
+    }
+
+    #[test]
+    fn whatever_is_read_or_verified_nothing_panics(
+        text in "(tile/)?[-+x0-9a-z/.\u{2014} \n=]{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..100),
+        sizes in (any::<u64>(), any::<u64>()), length in 0_usize..130, width in any::<u16>(), level in any::<u8>(),
+    ) {
+        let _ = text.parse::<SignedNote>();
+        let _ = text.parse::<Checkpoint>();
+        let _ = text.parse::<Verifier>();
+        let _ = text.parse::<Bundle>();
+        let _ = Signer::from_secret_text(&text);
+        if let Ok(tile) = text.parse::<Tile>() {
+            prop_assert_eq!(tile.to_string(), text);
+        }
+        let tile = Tile { level, index: sizes.0, width };
+        prop_assert_eq!(tile.nodes().count(), usize::from(width));
+        let _ = Tile::at(level, sizes.0, sizes.1);
+        let _ = Tile::holding(Node { level, index: sizes.0 }, sizes.1);
+        let _ = TileContent::parse(tile, &bytes);
+        let _ = Bundle { index: sizes.0, width }.decode(&bytes);
+        let _ = Node { level, index: sizes.0 }.leaves();
+        let _ = Frontier::from_bytes(HashSuite::Sha256, &bytes);
+
+        let suite = HashSuite::Sha256;
+        let hash = suite.leaf(&bytes);
+        let path = vec![hash; length];
+        let (index, size) = sizes;
+        let proof = InclusionProof { index, size, path: path.clone() };
+        prop_assert!(proof.verify(suite, &hash, &hash).is_err());
+        let proof = ConsistencyProof { old: index, new: size, path };
+        prop_assert!(proof.verify(suite, &hash, &hash).is_err() || index == size);
+        for plan in [InclusionProof::plan(index, size), ConsistencyProof::plan(index, size)] {
+            let missing = |node| Err::<NodeHash, _>(ProofError::Missing(node));
+            let nothing = plan.and_then(|plan| plan.resolve(suite, missing));
+            prop_assert!(nothing.is_err() || nothing.is_ok_and(|path| path.is_empty()));
+        }
     }
 
     #[test]
