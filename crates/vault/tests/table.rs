@@ -148,9 +148,16 @@ async fn a_plan_shows_neither_statistics_nor_files_and_no_filter_goes_below_the_
     let plan = pretty_format_batches(&plan).unwrap().to_string();
     assert!(plan.contains("VersionScan"), "{plan}");
     assert!(plan.contains("FilterExec"), "{plan}");
-    for secret in ["Exact(3)", "Inexact", "rows.parquet", "DataSourceExec", "Min=", "dat-"] {
+    for secret in ["Exact(3)", "rows.parquet", "DataSourceExec", "dat-"] {
         assert!(!plan.contains(secret), "{secret} in\n{plan}");
     }
+    // Above the scan the engine infers from the query's own words, such as `income > 1`.
+    let mut scans = 0;
+    for line in plan.lines().filter(|line| line.contains("VersionScan, statistics")) {
+        assert!(line.contains("statistics=[Rows=Absent, Bytes=Absent, [(Col[0]:)]]"), "{line}");
+        scans += 1;
+    }
+    assert!(scans > 0, "{plan}");
     let answer = ctx.sql("SELECT count(*) FROM persons").await.unwrap().collect().await.unwrap();
     assert!(pretty_format_batches(&answer).unwrap().to_string().contains("| 3 "));
 }
@@ -186,6 +193,7 @@ async fn what_is_destroyed_cannot_be_read_even_from_a_copy_of_the_files() {
     assert_eq!(certificate.keys, [manifest.key]);
     assert_eq!(certificate.objects, manifest.objects);
     assert_eq!(certificate.attempts.len(), 2);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, copy).unwrap();
     let error = query(&vault, &manifest, &["district"], "SELECT * FROM persons").await.unwrap_err();
     assert!(error.contains("is not in the keyring"), "{error}");
