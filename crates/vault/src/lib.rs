@@ -12,11 +12,15 @@
 //! This room does not know who may read what. Whoever holds a table sees its columns, so the
 //! operation domain hands out tables of the granted columns only.
 
+mod cell;
+mod column;
 mod dataset;
 mod error;
 mod keyring;
 mod manifest;
+mod profile;
 mod provider;
+mod read;
 mod sealed;
 mod spec;
 mod upload;
