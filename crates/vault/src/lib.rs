@@ -16,9 +16,12 @@ mod cell;
 mod column;
 mod dataset;
 mod error;
+mod header;
+mod ingest;
 mod keyring;
 mod manifest;
 mod profile;
+mod propose;
 mod provider;
 mod read;
 mod sealed;
@@ -32,8 +35,12 @@ pub use dataset::{
     SEAL_CHANGES_STATE, SEALED_DATASET_IS_CLOSED, VERSION_IS_IMMUTABLE, Version,
 };
 pub use error::{Result, VaultError};
+pub use ingest::Ingested;
 pub use keyring::{DataKey, KeyId, KeyProvider, Keyring, LocalKeyProvider, WrappedKey};
 pub use manifest::{Certificate, Manifest, Part, StoredObject};
+pub use profile::{ColumnProfile, Profile, QualityReport};
+pub use propose::{propose, propose_from};
+pub use read::ReadLimits;
 pub use spec::{
     DECIMAL_PRECISION, DatasetSpec, FieldRole, FieldSpec, FieldType, SubjectKind, parse_specs,
 };
