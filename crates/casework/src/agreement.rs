@@ -157,17 +157,15 @@ pub enum Command {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Sign(_) => "sign",
-            Self::File { .. } => "file",
-            Self::Activate => "activate",
-            Self::Suspend { .. } => "suspend",
-            Self::Restore => "restore",
-            Self::Expire => "expire",
-            Self::End { .. } => "end",
-            Self::Close { .. } => "close",
-        }
+    shuyu_store::names! {
+        Self::Sign(_) => "sign",
+        Self::File { .. } => "file",
+        Self::Activate => "activate",
+        Self::Suspend { .. } => "suspend",
+        Self::Restore => "restore",
+        Self::Expire => "expire",
+        Self::End { .. } => "end",
+        Self::Close { .. } => "close",
     }
 }
 
@@ -235,6 +233,7 @@ pub enum Event {
 
 impl Entity for Agreement {
     const KIND: &'static str = "agreement";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "operator", "signatories"];
 
     type Id = AgreementId;
     type Command = Command;

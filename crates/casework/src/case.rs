@@ -147,15 +147,13 @@ pub struct Acting {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Open { .. } => "open",
-            Self::Act(_) => "act",
-            Self::Object { .. } => "object",
-            Self::Answer { .. } => "answer",
-            Self::Withdraw { .. } => "withdraw",
-            Self::NoteOverdue => "note_overdue",
-        }
+    shuyu_store::names! {
+        Self::Open { .. } => "open",
+        Self::Act(_) => "act",
+        Self::Object { .. } => "object",
+        Self::Answer { .. } => "answer",
+        Self::Withdraw { .. } => "withdraw",
+        Self::NoteOverdue => "note_overdue",
     }
 
     fn attributes(&self) -> Attributes {
@@ -316,6 +314,16 @@ impl Case {
 
 impl Entity for Case {
     const KIND: &'static str = "case";
+    const ATTRIBUTES: &'static [&'static str] = &[
+        "procedure",
+        "status",
+        "stage",
+        "stage_actors",
+        "objections",
+        "organisation",
+        "opened_by",
+        "outcome",
+    ];
     // The words of an objection are those of a member of the public.
     const PERSONAL: &'static [&'static str] = &["text"];
 

@@ -108,11 +108,9 @@ pub enum Command {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Approve { .. } => "approve",
-            Self::End { .. } => "end",
-        }
+    shuyu_store::names! {
+        Self::Approve { .. } => "approve",
+        Self::End { .. } => "end",
     }
 }
 
@@ -148,6 +146,7 @@ pub enum Event {
 
 impl Entity for Instrument {
     const KIND: &'static str = "instrument";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "instrument"];
 
     type Id = InstrumentId;
     type Command = Command;

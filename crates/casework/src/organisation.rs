@@ -78,13 +78,11 @@ pub enum Command {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Register { .. } => "register",
-            Self::Bind { .. } => "bind",
-            Self::Amend { .. } => "amend",
-            Self::Close { .. } => "close",
-        }
+    shuyu_store::names! {
+        Self::Register { .. } => "register",
+        Self::Bind { .. } => "bind",
+        Self::Amend { .. } => "amend",
+        Self::Close { .. } => "close",
     }
 }
 
@@ -128,6 +126,7 @@ pub enum Event {
 
 impl Entity for Organisation {
     const KIND: &'static str = "organisation";
+    const ATTRIBUTES: &'static [&'static str] = &["bound_roles"];
 
     type Id = OrganisationId;
     type Command = Command;

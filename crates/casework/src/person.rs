@@ -87,16 +87,14 @@ pub enum Command {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Register { .. } => "register",
-            Self::Bind { .. } => "bind",
-            Self::ChangePassword { .. } => "change_password",
-            Self::Train { .. } => "train",
-            Self::OpenAccess { .. } => "open_access",
-            Self::CloseAccess { .. } => "close_access",
-            Self::Close { .. } => "close",
-        }
+    shuyu_store::names! {
+        Self::Register { .. } => "register",
+        Self::Bind { .. } => "bind",
+        Self::ChangePassword { .. } => "change_password",
+        Self::Train { .. } => "train",
+        Self::OpenAccess { .. } => "open_access",
+        Self::CloseAccess { .. } => "close_access",
+        Self::Close { .. } => "close",
     }
 
     fn attributes(&self) -> Attributes {
@@ -186,6 +184,7 @@ pub enum Event {
 
 impl Entity for Person {
     const KIND: &'static str = "person";
+    const ATTRIBUTES: &'static [&'static str] = &["organisation", "held_roles", "roles"];
     const PERSONAL: &'static [&'static str] = &["name", "password_hash"];
 
     type Id = PersonId;

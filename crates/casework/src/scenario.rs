@@ -92,11 +92,9 @@ pub enum Command {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Approve { .. } => "approve",
-            Self::Close { .. } => "close",
-        }
+    shuyu_store::names! {
+        Self::Approve { .. } => "approve",
+        Self::Close { .. } => "close",
     }
 }
 
@@ -132,6 +130,7 @@ pub enum Event {
 
 impl Entity for Scenario {
     const KIND: &'static str = "scenario";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement"];
 
     type Id = ScenarioId;
     type Command = Command;

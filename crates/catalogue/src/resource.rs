@@ -223,16 +223,14 @@ pub enum Command {
 }
 
 impl shuyu_store::Command for Command {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Register(_) => "register",
-            Self::Amend(_) => "amend",
-            Self::Submit => "submit",
-            Self::Publish { .. } => "publish",
-            Self::Return { .. } => "return",
-            Self::Retire { .. } => "retire",
-            Self::AttachDataset { .. } => "attach_dataset",
-        }
+    shuyu_store::names! {
+        Self::Register(_) => "register",
+        Self::Amend(_) => "amend",
+        Self::Submit => "submit",
+        Self::Publish { .. } => "publish",
+        Self::Return { .. } => "return",
+        Self::Retire { .. } => "retire",
+        Self::AttachDataset { .. } => "attach_dataset",
     }
 }
 
@@ -297,6 +295,7 @@ pub enum Event {
 
 impl Entity for Resource {
     const KIND: &'static str = "resource";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "provider", "level"];
 
     type Id = ResourceId;
     type Command = Command;

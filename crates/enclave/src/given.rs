@@ -48,10 +48,8 @@ pub enum GivenCommand {
 }
 
 impl Command for GivenCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Give { .. } => "give",
-        }
+    shuyu_store::names! {
+        Self::Give { .. } => "give",
     }
 }
 
@@ -68,6 +66,7 @@ pub enum GivenEvent {
 
 impl Entity for Given {
     const KIND: &'static str = "given";
+    const ATTRIBUTES: &'static [&'static str] = &[];
     type Id = GivenId;
     type Command = GivenCommand;
     type Event = GivenEvent;

@@ -193,13 +193,11 @@ pub enum GrantCommand {
 }
 
 impl Command for GrantCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Issue { .. } => "issue",
-            Self::Suspend { .. } => "suspend",
-            Self::Restore => "restore",
-            Self::End { .. } => "end",
-        }
+    shuyu_store::names! {
+        Self::Issue { .. } => "issue",
+        Self::Suspend { .. } => "suspend",
+        Self::Restore => "restore",
+        Self::End { .. } => "end",
     }
 }
 
@@ -303,6 +301,8 @@ impl Grant {
 
 impl Entity for Grant {
     const KIND: &'static str = "grant";
+    const ATTRIBUTES: &'static [&'static str] =
+        &["operator", "agreement", "status", "people", "operations"];
     type Id = GrantId;
     type Command = GrantCommand;
     type Event = GrantEvent;

@@ -135,15 +135,13 @@ pub enum JobCommand {
 }
 
 impl Command for JobCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Submit { .. } => "submit",
-            Self::Start { .. } => "start",
-            Self::Succeed { .. } => "succeed",
-            Self::Fail { .. } => "fail",
-            Self::Cancel { .. } => "cancel",
-            Self::Interrupt => "interrupt",
-        }
+    shuyu_store::names! {
+        Self::Submit { .. } => "submit",
+        Self::Start { .. } => "start",
+        Self::Succeed { .. } => "succeed",
+        Self::Fail { .. } => "fail",
+        Self::Cancel { .. } => "cancel",
+        Self::Interrupt => "interrupt",
     }
 
     fn attributes(&self) -> Attributes {
@@ -203,6 +201,8 @@ pub enum JobEvent {
 
 impl Entity for Job {
     const KIND: &'static str = "job";
+    const ATTRIBUTES: &'static [&'static str] =
+        &["operator", "author", "grant", "status", "agreement", "people", "operations"];
     type Id = JobId;
     type Command = JobCommand;
     type Event = JobEvent;

@@ -175,14 +175,12 @@ pub enum ReleaseCommand {
 }
 
 impl Command for ReleaseCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Submit { .. } => "submit",
-            Self::Amend { .. } => "amend",
-            Self::Approve { .. } => "approve",
-            Self::Reject { .. } => "reject",
-            Self::Withdraw { .. } => "withdraw",
-        }
+    shuyu_store::names! {
+        Self::Submit { .. } => "submit",
+        Self::Amend { .. } => "amend",
+        Self::Approve { .. } => "approve",
+        Self::Reject { .. } => "reject",
+        Self::Withdraw { .. } => "withdraw",
     }
 }
 
@@ -287,6 +285,7 @@ fn in_review<'a>(state: Option<&'a Release>, ctx: &Context<'_>) -> Result<&'a Re
 
 impl Entity for Release {
     const KIND: &'static str = "release";
+    const ATTRIBUTES: &'static [&'static str] = &["operator", "author", "grant", "status"];
     type Id = ReleaseId;
     type Command = ReleaseCommand;
     type Event = ReleaseEvent;

@@ -45,11 +45,9 @@ pub enum SessionCommand {
 }
 
 impl Command for SessionCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Open { .. } => "open",
-            Self::Close { .. } => "close",
-        }
+    shuyu_store::names! {
+        Self::Open { .. } => "open",
+        Self::Close { .. } => "close",
     }
 
     fn attributes(&self) -> Attributes {
@@ -86,6 +84,8 @@ pub enum SessionEvent {
 
 impl Entity for Session {
     const KIND: &'static str = "session";
+    const ATTRIBUTES: &'static [&'static str] =
+        &["owner", "operator", "grant", "agreement", "status", "people", "operations"];
     type Id = SessionId;
     type Command = SessionCommand;
     type Event = SessionEvent;

@@ -98,10 +98,8 @@ pub enum PostingCommand {
 }
 
 impl Command for PostingCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Post { .. } => "post",
-        }
+    shuyu_store::names! {
+        Self::Post { .. } => "post",
     }
 }
 
@@ -118,6 +116,7 @@ pub enum PostingEvent {
 
 impl Entity for Posting {
     const KIND: &'static str = "posting";
+    const ATTRIBUTES: &'static [&'static str] = &["source"];
     type Id = PostingId;
     type Command = PostingCommand;
     type Event = PostingEvent;

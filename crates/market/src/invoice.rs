@@ -145,12 +145,10 @@ pub enum InvoiceCommand {
 }
 
 impl Command for InvoiceCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Issue { .. } => "issue",
-            Self::Pay { .. } => "pay",
-            Self::Settle { .. } => "settle",
-        }
+    shuyu_store::names! {
+        Self::Issue { .. } => "issue",
+        Self::Pay { .. } => "pay",
+        Self::Settle { .. } => "settle",
     }
 
     fn attributes(&self) -> Attributes {
@@ -186,6 +184,7 @@ pub enum InvoiceEvent {
 
 impl Entity for Invoice {
     const KIND: &'static str = "invoice";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "consumer", "operator"];
     type Id = InvoiceId;
     type Command = InvoiceCommand;
     type Event = InvoiceEvent;

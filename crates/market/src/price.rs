@@ -117,14 +117,12 @@ pub enum PriceCommand {
 }
 
 impl Command for PriceCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Guide { .. } => "guide",
-            Self::Propose { .. } => "propose",
-            Self::File { .. } => "file",
-            Self::Agree { .. } => "agree",
-            Self::Set => "set",
-        }
+    shuyu_store::names! {
+        Self::Guide { .. } => "guide",
+        Self::Propose { .. } => "propose",
+        Self::File { .. } => "file",
+        Self::Agree { .. } => "agree",
+        Self::Set => "set",
     }
 
     fn attributes(&self) -> Attributes {
@@ -180,6 +178,7 @@ pub enum PriceEvent {
 
 impl Entity for Price {
     const KIND: &'static str = "price";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "operator"];
     type Id = ProductId;
     type Command = PriceCommand;
     type Event = PriceEvent;

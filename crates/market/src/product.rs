@@ -237,17 +237,15 @@ pub enum ProductCommand {
 }
 
 impl Command for ProductCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Draft(_) => "draft",
-            Self::Register(_) => "register",
-            Self::File { .. } => "file",
-            Self::Review { .. } => "review",
-            Self::List { .. } => "list",
-            Self::Suspend { .. } => "suspend",
-            Self::Resume => "resume",
-            Self::Withdraw { .. } => "withdraw",
-        }
+    shuyu_store::names! {
+        Self::Draft(_) => "draft",
+        Self::Register(_) => "register",
+        Self::File { .. } => "file",
+        Self::Review { .. } => "review",
+        Self::List { .. } => "list",
+        Self::Suspend { .. } => "suspend",
+        Self::Resume => "resume",
+        Self::Withdraw { .. } => "withdraw",
     }
 
     fn attributes(&self) -> Attributes {
@@ -315,6 +313,8 @@ pub enum ProductEvent {
 
 impl Entity for Product {
     const KIND: &'static str = "product";
+    const ATTRIBUTES: &'static [&'static str] =
+        &["status", "operator", "author", "agreement", "form", "role", "exempted"];
     type Id = ProductId;
     type Command = ProductCommand;
     type Event = ProductEvent;

@@ -94,11 +94,9 @@ pub enum SettlementCommand {
 }
 
 impl Command for SettlementCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Share { .. } => "share",
-            Self::PayOut { .. } => "pay_out",
-        }
+    shuyu_store::names! {
+        Self::Share { .. } => "share",
+        Self::PayOut { .. } => "pay_out",
     }
 }
 
@@ -122,6 +120,7 @@ pub enum SettlementEvent {
 
 impl Entity for Settlement {
     const KIND: &'static str = "settlement";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement"];
     type Id = SettlementId;
     type Command = SettlementCommand;
     type Event = SettlementEvent;

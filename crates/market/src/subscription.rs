@@ -184,15 +184,13 @@ pub enum SubscriptionCommand {
 }
 
 impl Command for SubscriptionCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Subscribe { .. } => "subscribe",
-            Self::Rotate { .. } => "rotate",
-            Self::Suspend { .. } => "suspend",
-            Self::Resume => "resume",
-            Self::End { .. } => "end",
-            Self::Bill { .. } => "bill",
-        }
+    shuyu_store::names! {
+        Self::Subscribe { .. } => "subscribe",
+        Self::Rotate { .. } => "rotate",
+        Self::Suspend { .. } => "suspend",
+        Self::Resume => "resume",
+        Self::End { .. } => "end",
+        Self::Bill { .. } => "bill",
     }
 
     fn attributes(&self) -> Attributes {
@@ -252,6 +250,8 @@ pub enum SubscriptionEvent {
 
 impl Entity for Subscription {
     const KIND: &'static str = "subscription";
+    const ATTRIBUTES: &'static [&'static str] =
+        &["status", "consumer", "operator", "product", "purpose"];
     type Id = SubscriptionId;
     type Command = SubscriptionCommand;
     type Event = SubscriptionEvent;

@@ -115,12 +115,10 @@ pub enum AlertCommand {
 }
 
 impl Command for AlertCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Raise(_) => "raise",
-            Self::Acknowledge => "acknowledge",
-            Self::Close { .. } => "close",
-        }
+    shuyu_store::names! {
+        Self::Raise(_) => "raise",
+        Self::Acknowledge => "acknowledge",
+        Self::Close { .. } => "close",
     }
 }
 
@@ -146,6 +144,7 @@ pub enum AlertEvent {
 
 impl Entity for Alert {
     const KIND: &'static str = "alert";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "severity", "organisation"];
     type Id = AlertId;
     type Command = AlertCommand;
     type Event = AlertEvent;

@@ -126,13 +126,11 @@ pub enum CutCommand {
 }
 
 impl Command for CutCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Pull { .. } => "pull",
-            Self::Effect { .. } => "effect",
-            Self::Restore { .. } => "restore",
-            Self::End { .. } => "end",
-        }
+    shuyu_store::names! {
+        Self::Pull { .. } => "pull",
+        Self::Effect { .. } => "effect",
+        Self::Restore { .. } => "restore",
+        Self::End { .. } => "end",
     }
 
     fn attributes(&self) -> Attributes {
@@ -175,6 +173,7 @@ pub enum CutEvent {
 
 impl Entity for Cut {
     const KIND: &'static str = "cut";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement", "trigger"];
     type Id = CutId;
     type Command = CutCommand;
     type Event = CutEvent;

@@ -155,14 +155,12 @@ pub enum DestructionCommand {
 }
 
 impl Command for DestructionCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Order { .. } => "order",
-            Self::Approve => "approve",
-            Self::Refuse { .. } => "refuse",
-            Self::Destroy { .. } => "destroy",
-            Self::Verify { .. } => "verify",
-        }
+    shuyu_store::names! {
+        Self::Order { .. } => "order",
+        Self::Approve => "approve",
+        Self::Refuse { .. } => "refuse",
+        Self::Destroy { .. } => "destroy",
+        Self::Verify { .. } => "verify",
     }
 }
 
@@ -205,6 +203,7 @@ pub enum DestructionEvent {
 
 impl Entity for Destruction {
     const KIND: &'static str = "destruction";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "ordered_by"];
     type Id = DestructionId;
     type Command = DestructionCommand;
     type Event = DestructionEvent;

@@ -115,13 +115,11 @@ pub enum EvaluationCommand {
 }
 
 impl Command for EvaluationCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Record { .. } => "record",
-            Self::Object { .. } => "object",
-            Self::Answer { .. } => "answer",
-            Self::Finish => "finish",
-        }
+    shuyu_store::names! {
+        Self::Record { .. } => "record",
+        Self::Object { .. } => "object",
+        Self::Answer { .. } => "answer",
+        Self::Finish => "finish",
     }
 }
 
@@ -156,6 +154,7 @@ pub enum EvaluationEvent {
 
 impl Entity for Evaluation {
     const KIND: &'static str = "evaluation";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "operator"];
     type Id = EvaluationId;
     type Command = EvaluationCommand;
     type Event = EvaluationEvent;

@@ -90,12 +90,10 @@ pub enum FilingCommand {
 }
 
 impl Command for FilingCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Open { .. } => "open",
-            Self::Send { .. } => "send",
-            Self::Receive { .. } => "receive",
-        }
+    shuyu_store::names! {
+        Self::Open { .. } => "open",
+        Self::Send { .. } => "send",
+        Self::Receive { .. } => "receive",
     }
 }
 
@@ -122,6 +120,7 @@ pub enum FilingEvent {
 
 impl Entity for Filing {
     const KIND: &'static str = "filing";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "subject", "recipient"];
     type Id = FilingId;
     type Command = FilingCommand;
     type Event = FilingEvent;

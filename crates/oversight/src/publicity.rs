@@ -141,14 +141,12 @@ pub enum NoticeCommand {
 }
 
 impl Command for NoticeCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Publish { .. } => "publish",
-            Self::Object { .. } => "object",
-            Self::Answer { .. } => "answer",
-            Self::Close => "close",
-            Self::Withdraw { .. } => "withdraw",
-        }
+    shuyu_store::names! {
+        Self::Publish { .. } => "publish",
+        Self::Object { .. } => "object",
+        Self::Answer { .. } => "answer",
+        Self::Close => "close",
+        Self::Withdraw { .. } => "withdraw",
     }
 }
 
@@ -184,6 +182,7 @@ pub enum NoticeEvent {
 
 impl Entity for Notice {
     const KIND: &'static str = "notice";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "notice"];
     type Id = NoticeId;
     type Command = NoticeCommand;
     type Event = NoticeEvent;

@@ -132,15 +132,13 @@ pub enum RectificationCommand {
 }
 
 impl Command for RectificationCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Order { .. } => "order",
-            Self::Consent => "consent",
-            Self::FilePlan { .. } => "file_plan",
-            Self::Report { .. } => "report",
-            Self::Assess { .. } => "assess",
-            Self::Lapse => "lapse",
-        }
+    shuyu_store::names! {
+        Self::Order { .. } => "order",
+        Self::Consent => "consent",
+        Self::FilePlan { .. } => "file_plan",
+        Self::Report { .. } => "report",
+        Self::Assess { .. } => "assess",
+        Self::Lapse => "lapse",
     }
 }
 
@@ -179,6 +177,7 @@ pub enum RectificationEvent {
 
 impl Entity for Rectification {
     const KIND: &'static str = "rectification";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "operator", "agreement", "ground"];
     type Id = RectificationId;
     type Command = RectificationCommand;
     type Event = RectificationEvent;

@@ -155,16 +155,14 @@ pub enum TaskCommand {
 }
 
 impl Command for TaskCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Plan(_) => "plan",
-            Self::Remind => "remind",
-            Self::Lapse => "lapse",
-            Self::Submit(_) => "submit",
-            Self::Accept => "accept",
-            Self::Return { .. } => "return",
-            Self::Cancel { .. } => "cancel",
-        }
+    shuyu_store::names! {
+        Self::Plan(_) => "plan",
+        Self::Remind => "remind",
+        Self::Lapse => "lapse",
+        Self::Submit(_) => "submit",
+        Self::Accept => "accept",
+        Self::Return { .. } => "return",
+        Self::Cancel { .. } => "cancel",
     }
 }
 
@@ -207,6 +205,8 @@ pub enum TaskEvent {
 
 impl Entity for Task {
     const KIND: &'static str = "task";
+    const ATTRIBUTES: &'static [&'static str] =
+        &["status", "task", "subject", "owner_role", "recipient", "owner"];
     type Id = TaskId;
     type Command = TaskCommand;
     type Event = TaskEvent;

@@ -30,6 +30,9 @@ impl Context<'_> {
 
 /// A command: what somebody wants to be done to an entity.
 pub trait Command: Clone + Send + Sync {
+    /// Every name that [`Command::name`] can answer. Write both at once with [`names!`](crate::names).
+    const NAMES: &'static [&'static str];
+
     /// Its name, in lower case with underscores. Policies know it as `<kind>.<name>`.
     fn name(&self) -> &'static str;
 
@@ -37,6 +40,28 @@ pub trait Command: Clone + Send + Sync {
     fn attributes(&self) -> Attributes {
         Attributes::new()
     }
+}
+
+/// The names of a kind of commands, inside its `impl Command`: gives `NAMES` and `name`, so that
+/// neither can know a command that the other does not.
+///
+/// ```ignore
+/// shuyu_store::names! {
+///     Self::Open { .. } => "open",
+///     Self::Close => "close",
+/// }
+/// ```
+#[macro_export]
+macro_rules! names {
+    ($($command:pat => $name:literal),+ $(,)?) => {
+        const NAMES: &'static [&'static str] = &[$($name),+];
+
+        fn name(&self) -> &'static str {
+            match self {
+                $($command => $name,)+
+            }
+        }
+    };
 }
 
 /// By what an entity can be found without being read.
@@ -61,6 +86,9 @@ pub struct Keys {
 pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The name of the kind, in lower case, such as `case`. Streams are `<kind>/<id>`.
     const KIND: &'static str;
+
+    /// Every name that [`Entity::attributes`] and the attributes of the commands can have.
+    const ATTRIBUTES: &'static [&'static str];
 
     /// Fields of events that hold personal data. They are kept outside the ledger's leaf, which
     /// commits to them with a salt, so that they can be erased while every proof still verifies.

@@ -39,7 +39,7 @@ pub use error::{ActError, StoreError};
 pub use filter::{Filter, Trail};
 pub use laws::Laws;
 pub use record::Recorded;
-pub use registry::Registry;
+pub use registry::{Kind, Registry};
 pub use stream::{StreamId, Version};
 pub use unit::{Decided, Unit};
 pub use verify::{Fault, verify};

@@ -4,7 +4,7 @@ use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{Entity, record::StateRow, stream::StreamId};
+use crate::{Command, Entity, record::StateRow, stream::StreamId};
 
 /// The name of the event by which personal payloads of a stream are erased. It is the store's
 /// own: no entity sees it.
@@ -25,11 +25,28 @@ pub(crate) struct Folded {
 
 type Fold = fn(&StreamId, &[Happened]) -> Result<Option<Folded>, String>;
 
+/// What policies can say of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name.
+    pub name: &'static str,
+    /// The names of its commands.
+    pub commands: &'static [&'static str],
+    /// The names of the attributes of its entities and of its commands.
+    pub attributes: &'static [&'static str],
+}
+
+#[derive(Clone, Copy)]
+struct Registered {
+    kind: Kind,
+    fold: Fold,
+}
+
 /// The kinds of entities of a deployment. What is not registered cannot be acted on, because
 /// its state could not be rebuilt from the log.
 #[derive(Clone, Default)]
 pub struct Registry {
-    kinds: BTreeMap<&'static str, Fold>,
+    kinds: BTreeMap<&'static str, Registered>,
 }
 
 impl fmt::Debug for Registry {
@@ -46,13 +63,23 @@ impl Registry {
 
     /// Adds a kind.
     pub fn with<E: Entity>(mut self) -> Self {
-        self.kinds.insert(E::KIND, fold::<E>);
+        let kind = Kind {
+            name: E::KIND,
+            commands: <E::Command as Command>::NAMES,
+            attributes: E::ATTRIBUTES,
+        };
+        self.kinds.insert(E::KIND, Registered { kind, fold: fold::<E> });
         self
     }
 
     /// The names of the kinds.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.kinds.keys().copied()
+    }
+
+    /// What policies can say of each kind: its commands and attributes by name.
+    pub fn vocabulary(&self) -> impl Iterator<Item = Kind> {
+        self.kinds.values().map(|registered| registered.kind)
     }
 
     pub(crate) fn has(&self, kind: &str) -> bool {
@@ -65,11 +92,11 @@ impl Registry {
         stream: &StreamId,
         events: &[Happened],
     ) -> Result<Option<Folded>, String> {
-        let fold = self
+        let registered = self
             .kinds
             .get(stream.kind())
             .ok_or_else(|| format!("the registry does not know the kind `{}`", stream.kind()))?;
-        fold(stream, events)
+        (registered.fold)(stream, events)
     }
 }
 

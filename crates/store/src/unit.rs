@@ -319,7 +319,16 @@ fn authorise<E: Entity>(
     command: &E::Command,
 ) -> Result<Permit, Refusal> {
     let attributes = state.map(Entity::attributes).unwrap_or_default();
-    ask(ctx, stream, act, attributes, &command.attributes())
+    let of_command = command.attributes();
+    debug_assert!(
+        attributes
+            .keys()
+            .chain(of_command.keys())
+            .all(|name| E::ATTRIBUTES.contains(&name.as_str())),
+        "{} does not name all its attributes",
+        E::KIND
+    );
+    ask(ctx, stream, act, attributes, &of_command)
 }
 
 /// Asks the law whether the actor may do `act` to what has these attributes.

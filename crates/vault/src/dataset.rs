@@ -172,15 +172,13 @@ pub enum DatasetCommand {
 }
 
 impl Command for DatasetCommand {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Create { .. } => "create",
-            Self::CommitVersion { .. } => "commit_version",
-            Self::Seal { .. } => "seal",
-            Self::Unseal { .. } => "unseal",
-            Self::OrderDestruction { .. } => "order_destruction",
-            Self::RecordDestruction { .. } => "record_destruction",
-        }
+    shuyu_store::names! {
+        Self::Create { .. } => "create",
+        Self::CommitVersion { .. } => "commit_version",
+        Self::Seal { .. } => "seal",
+        Self::Unseal { .. } => "unseal",
+        Self::OrderDestruction { .. } => "order_destruction",
+        Self::RecordDestruction { .. } => "record_destruction",
     }
 }
 
@@ -234,6 +232,7 @@ pub enum DatasetEvent {
 
 impl Entity for Dataset {
     const KIND: &'static str = "dataset";
+    const ATTRIBUTES: &'static [&'static str] = &["status", "owner", "resource", "copy"];
     type Id = DatasetId;
     type Command = DatasetCommand;
     type Event = DatasetEvent;

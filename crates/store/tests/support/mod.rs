@@ -29,13 +29,11 @@ pub enum Want {
 }
 
 impl Command for Want {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Open { .. } => "open",
-            Self::Pay(_) => "pay",
-            Self::Rename(_) => "rename",
-            Self::Nothing => "nothing",
-        }
+    shuyu_store::names! {
+        Self::Open { .. } => "open",
+        Self::Pay(_) => "pay",
+        Self::Rename(_) => "rename",
+        Self::Nothing => "nothing",
     }
 }
 
@@ -57,6 +55,7 @@ pub enum Happening {
 
 impl Entity for Account {
     const KIND: &'static str = "account";
+    const ATTRIBUTES: &'static [&'static str] = &["balance"];
     const PERSONAL: &'static [&'static str] = &["holder"];
     type Id = AccountId;
     type Command = Want;
