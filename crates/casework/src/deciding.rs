@@ -158,7 +158,7 @@ fn act(
         check_given(acting.reason.as_deref().unwrap_or_default(), rules::REASON_GIVEN, ctx)?;
     } else {
         check_documents(stage, &acting, &earlier, ctx)?;
-        check_time(case, current, ctx)?;
+        check_time(case, current, stage, ctx)?;
         let reading = Reading {
             dossier: &case.dossier,
             form: acting.form.as_ref(),
@@ -459,17 +459,24 @@ fn check_documents(
         .on(&joined(&stage.clauses, &asked_by)))
 }
 
-fn check_time(case: &Case, current: &CurrentStage, ctx: &Context<'_>) -> Result<(), Refusal> {
+fn check_time(
+    case: &Case,
+    current: &CurrentStage,
+    stage: &Stage,
+    ctx: &Context<'_>,
+) -> Result<(), Refusal> {
     if let Some(not_before) = current.not_before.filter(|not_before| ctx.now <= *not_before) {
         return Err(ctx
             .refuse(rules::NOT_BEFORE)
-            .because(format!("this stage stays open until {}", ctx.law.local_date(not_before))));
+            .because(format!("this stage stays open until {}", ctx.law.local_date(not_before)))
+            .on(&stage.clauses));
     }
     let open = case.dossier.unanswered().count();
     if open > 0 {
         return Err(ctx
             .refuse(rules::OBJECTIONS_ANSWERED)
-            .because(format!("{open} objections have no answer yet")));
+            .because(format!("{open} objections have no answer yet"))
+            .on(&stage.clauses));
     }
     Ok(())
 }

@@ -106,7 +106,8 @@ pub struct Binding {
     /// `parameter:<name>`, `guard:<name>`, `effect:<name>` or `term:<id>`.
     #[serde(default)]
     pub by: Vec<String>,
-    /// The tests that prove it, as `<crate>::<path of the test>`; empty: bound, not yet proved.
+    /// The tests that prove it: `proof:<name>` of one that stands beside the pack, or
+    /// `<crate>::<path of the test>`; empty: bound, not yet proved.
     #[serde(default)]
     pub tests: Vec<String>,
     /// Where nothing enforces it yet: why, and what is missing.

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 
 use crate::{
-    BASELINE, Binding, Clause, Forms, Law, PackError, Packs, Parameter, Policies, Procedure,
-    RuleText,
-    pack::PackFiles,
+    BASELINE, Binding, Clause, ClauseId, Forms, Law, PackError, Packs, Parameter, Policies,
+    Procedure, RuleText,
+    pack::{PackFiles, is_proof},
     regulation::Head,
     source::{Step, dates_as_texts, line_of, parse},
 };
@@ -22,6 +22,7 @@ pub(crate) struct Pack {
     pub(crate) bindings: Vec<Binding>,
     pub(crate) procedures: BTreeMap<String, Procedure>,
     pub(crate) policies: Option<(String, String)>,
+    pub(crate) proofs: Vec<ProofHead>,
 }
 
 #[derive(Default, Deserialize)]
@@ -36,6 +37,21 @@ struct ClauseFile {
 struct BindingFile {
     #[serde(default)]
     binding: Vec<Binding>,
+}
+
+/// What is read here of a proof that stands beside a pack: which clauses it proves. Whoever runs
+/// proofs reads the rest.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ProofHead {
+    pub(crate) name: String,
+    pub(crate) clauses: Vec<ClauseId>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProofFile {
+    #[serde(default)]
+    proof: Vec<ProofHead>,
 }
 
 impl Pack {
@@ -59,6 +75,7 @@ impl Pack {
             bindings: Vec::new(),
             procedures: BTreeMap::new(),
             policies: None,
+            proofs: Vec::new(),
         };
         for (file, text) in files {
             pack.take(&path(file), file, text)?;
@@ -79,12 +96,15 @@ impl Pack {
             "rules.toml" => self.rules = parse(path, text)?,
             "bindings.toml" => self.bindings = parse::<BindingFile>(path, text)?.binding,
             "policies.cedar" => self.policies = Some((path.to_owned(), text.to_owned())),
+            _ if is_proof(file) => {
+                self.proofs.extend(parse::<ProofFile>(path, text)?.proof);
+            }
             _ => {
                 let id = file.strip_prefix("procedures/").and_then(|id| id.strip_suffix(".toml"));
                 let Some(id) = id else {
                     let message = "a pack has no such file; it has pack.toml, parameters.toml, \
-                                   clauses.toml, rules.toml, bindings.toml, policies.cedar and \
-                                   procedures/<id>.toml";
+                                   clauses.toml, rules.toml, bindings.toml, policies.cedar, \
+                                   procedures/<id>.toml and proofs/<name>.toml";
                     return Err(PackError::invalid(path, 1, message));
                 };
                 self.take_procedure(path, id, text)?;
@@ -159,8 +179,16 @@ impl Law {
     }
 
     fn overlay(&mut self, own: Pack) {
-        let Pack { head, parameters, mut clauses, rules, mut bindings, procedures, policies: _ } =
-            own;
+        let Pack {
+            head,
+            parameters,
+            mut clauses,
+            rules,
+            mut bindings,
+            procedures,
+            policies: _,
+            proofs: _,
+        } = own;
         if let Some(hours) = head.pack.utc_offset_hours {
             self.utc_offset_hours = hours;
         }

@@ -120,13 +120,14 @@ impl Packs {
     }
 
     /// The version of a pack: the digest of the paths and bytes of its own files and the
-    /// baseline's. Whatever is changed in either gives another version.
+    /// baseline's. Whatever is changed in either gives another version; proofs, which say
+    /// nothing of the law, do not count.
     pub fn version(&self, name: &str) -> Result<PackVersion, PackError> {
         let baseline = self.files(BASELINE)?;
         let own = if name == BASELINE { None } else { Some(self.files(name)?) };
         let mut parts: Vec<Vec<u8>> = Vec::new();
         for (pack, files) in [(BASELINE, Some(baseline)), (name, own)] {
-            for (path, text) in files.into_iter().flatten() {
+            for (path, text) in files.into_iter().flatten().filter(|(path, _)| !is_proof(path)) {
                 parts.push(format!("{pack}/{path}\0{}\0", text.len()).into_bytes());
                 parts.push(text.clone().into_bytes());
             }
@@ -134,6 +135,11 @@ impl Packs {
         let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
         Ok(PackVersion(ContentHash::of_parts(&parts).to_string()))
     }
+}
+
+/// Whether a file of a pack holds proofs of its clauses.
+pub(crate) fn is_proof(path: &str) -> bool {
+    path.starts_with("proofs/")
 }
 
 /// Whether a pack consists of such files. Editors' copies and notes beside them are none.

@@ -115,6 +115,7 @@ impl Checker<'_> {
                 self.error(CLAUSES, &path, message);
             }
         }
+        self.check_proofs();
     }
 
     fn check_binding<'s>(&mut self, binding: &Binding, at: &impl Fn(&'s str) -> [Step<'s>; 3]) {
@@ -129,9 +130,8 @@ impl Checker<'_> {
             self.error(BINDINGS, &at("tests"), message);
         }
         for (index, test) in binding.tests.iter().enumerate() {
-            if test.split_once("::").is_none_or(|(room, path)| room.is_empty() || path.is_empty()) {
+            if let Some(message) = self.fault_of_test(test, binding) {
                 let path = [&at("tests")[..], &[Step::Index(index)]].concat();
-                let message = format!("`{test}` is not the path of a test, `<crate>::<path>`");
                 self.error(BINDINGS, &path, message);
             }
         }
@@ -139,6 +139,42 @@ impl Checker<'_> {
             if let Some(message) = self.fault_of_target(target) {
                 let path = [&at("by")[..], &[Step::Index(index)]].concat();
                 self.find(Severity::Error, BINDINGS, &path, message);
+            }
+        }
+    }
+
+    fn fault_of_test(&self, test: &str, binding: &Binding) -> Option<String> {
+        if let Some(name) = test.strip_prefix("proof:") {
+            let proof = self.pack.proofs.iter().find(|proof| proof.name == name);
+            return match proof {
+                None => Some(format!("this pack has no proof `{name}`")),
+                Some(proof) if !proof.clauses.contains(&binding.clause) => {
+                    Some(format!("the proof `{name}` is not of the clause `{}`", binding.clause))
+                }
+                Some(_) => None,
+            };
+        }
+        let named = test.split_once("::");
+        named
+            .is_none_or(|(room, path)| room.is_empty() || path.is_empty())
+            .then(|| format!("`{test}` is not the path of a test, `<crate>::<path>`"))
+    }
+
+    /// Each clause of a proof names it among its tests, so that none is run for nothing.
+    fn check_proofs(&mut self) {
+        let mut names = BTreeSet::new();
+        for proof in &self.pack.proofs {
+            if !names.insert(&proof.name) {
+                let message = format!("the proof `{}` is there twice", proof.name);
+                self.error(BINDINGS, &[], message);
+            }
+            let test = format!("proof:{}", proof.name);
+            for clause in &proof.clauses {
+                let bound = self.pack.bindings.iter().find(|binding| binding.clause == *clause);
+                if !bound.is_some_and(|binding| binding.tests.contains(&test)) {
+                    let message = format!("the clause `{clause}` does not name its proof `{test}`");
+                    self.error(BINDINGS, &[], message);
+                }
             }
         }
     }
