@@ -1,12 +1,12 @@
 //! Alerts: what a supervisor has to look at, raised by a person or by a rule.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::{AgreementId, AlertId, OrganisationId};
-use shuyu_law::{Attribute, Attributes, Law, Refusal, Rule};
+use shuyu_kernel::{Actor, AgreementId, AlertId, ContentHash, Id as _, OrganisationId, PersonId};
+use shuyu_law::{Attribute, Attributes, Refusal, Rule};
 use shuyu_store::{Command, Context, Entity, Keys};
 
-use crate::{Task, pack};
+use crate::Task;
 
 pub(crate) const STEP_IN_ORDER: Rule = Rule::new("alert-step-in-order");
 pub(crate) const SUBJECT_DOES_NOT_CLOSE: Rule = Rule::new("alert-subject-does-not-close");
@@ -39,7 +39,10 @@ impl Severity {
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum Source {
     /// A person.
-    Person,
+    Person {
+        /// Who.
+        id: PersonId,
+    },
     /// The platform, by the parameter that sets the figure.
     Figure {
         /// The parameter.
@@ -56,12 +59,28 @@ pub struct AlertFinding {
     pub detail: String,
     /// How much it matters.
     pub severity: Severity,
-    /// Whom it concerns.
-    pub organisation: OrganisationId,
+    /// What it concerns, by id.
+    pub subject: String,
+    /// The organisation that it concerns, if it is one's.
+    pub organisation: Option<OrganisationId>,
     /// The agreement that it concerns.
     pub agreement: Option<AgreementId>,
     /// What raised it.
     pub source: Source,
+}
+
+impl AlertFinding {
+    /// The id of the alert that the platform raises of it for `day`: the same however often the
+    /// same is found of the same organisation on a day, so that it is raised once.
+    pub fn id_on(&self, day: NaiveDate) -> AlertId {
+        let text = format!("{}/{}/{day}", self.ground, self.subject);
+        let mut number = [0_u8; 16];
+        let digest = ContentHash::of(text.as_bytes());
+        for (to, from) in number.iter_mut().zip(digest.as_bytes()) {
+            *to = *from;
+        }
+        AlertId::from_u128(u128::from_be_bytes(number))
+    }
 }
 
 /// Where an alert stands.
@@ -114,6 +133,28 @@ pub enum AlertCommand {
     },
 }
 
+impl AlertCommand {
+    /// To raise what `by` has observed of `subject`: an organisation, an agreement, or something
+    /// else, by id.
+    pub fn raise(
+        by: &Actor,
+        subject: impl Into<String>,
+        severity: Severity,
+        ground: impl Into<String>,
+    ) -> Self {
+        let (subject, ground) = (subject.into(), ground.into());
+        Self::Raise(AlertFinding {
+            detail: ground.clone(),
+            ground,
+            severity,
+            organisation: subject.parse().ok(),
+            agreement: subject.parse().ok(),
+            subject,
+            source: Source::Person { id: by.person },
+        })
+    }
+}
+
 impl Command for AlertCommand {
     shuyu_store::names! {
         Self::Raise(_) => "raise",
@@ -155,10 +196,17 @@ impl Entity for Alert {
         ctx: &Context<'_>,
     ) -> Result<Vec<AlertEvent>, Refusal> {
         let event = match (state, command) {
-            (None, AlertCommand::Raise(finding)) => AlertEvent::Raised { finding, at: ctx.now },
+            (None, AlertCommand::Raise(finding)) => {
+                if finding.ground.trim().is_empty() || finding.subject.trim().is_empty() {
+                    return Err(ctx
+                        .refuse(STEP_IN_ORDER)
+                        .because("an alert says what it is about and whom or what it concerns"));
+                }
+                AlertEvent::Raised { finding, at: ctx.now }
+            }
             (None, _) => return Err(ctx.refuse(STEP_IN_ORDER).because("there is no such alert")),
             (Some(alert), command) => {
-                if ctx.actor.organisation == alert.finding.organisation {
+                if Some(ctx.actor.organisation) == alert.finding.organisation {
                     return Err(ctx.refuse(SUBJECT_DOES_NOT_CLOSE));
                 }
                 match (command, alert.status) {
@@ -206,69 +254,23 @@ impl Entity for Alert {
     fn keys(&self) -> Keys {
         Keys {
             status: self.status.name().to_owned(),
-            owner: Some(self.finding.organisation.to_string()),
+            owner: self.finding.organisation.map(|organisation| organisation.to_string()),
             parent: self.finding.agreement.map(|agreement| agreement.to_string()),
             ..Keys::default()
         }
     }
 
     fn attributes(&self) -> Attributes {
-        [
+        let mut attributes: Attributes = [
             ("status".to_owned(), Attribute::Text(self.status.name().to_owned())),
             ("severity".to_owned(), Attribute::Text(self.finding.severity.name().to_owned())),
-            ("organisation".to_owned(), Attribute::Text(self.finding.organisation.to_string())),
         ]
-        .into()
+        .into();
+        if let Some(organisation) = self.finding.organisation {
+            attributes.insert("organisation".to_owned(), Attribute::Text(organisation.to_string()));
+        }
+        attributes
     }
-}
-
-/// An act of an operator that was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefusedAct {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Whether it was an attempt to take something out of the domain.
-    pub is_export: bool,
-}
-
-/// The figures that raise an alert: the parameter, its window in minutes, whether it counts
-/// exports only, the ground, and how much it matters.
-const FIGURES: &[(&str, i64, bool, &str, Severity)] = &[
-    ("out_of_scope_attempts_per_day", 24 * 60, false, "out_of_scope_attempts", Severity::Warning),
-    ("refused_exports_per_hour", 60, true, "refused_exports", Severity::Critical),
-];
-
-/// The alerts that the refusals of one organisation call for at `now`: one for each figure of
-/// the pack that they reach within its window.
-pub fn alerts_of_refusals(
-    law: &Law,
-    organisation: OrganisationId,
-    agreement: Option<AgreementId>,
-    refusals: &[RefusedAct],
-    now: DateTime<Utc>,
-) -> Vec<AlertFinding> {
-    FIGURES
-        .iter()
-        .filter_map(|(parameter, minutes, exports_only, ground, severity)| {
-            let figure = pack::count(law, parameter).filter(|figure| *figure > 0)?;
-            let since = now - Duration::minutes(*minutes);
-            let count = refusals
-                .iter()
-                .filter(|act| act.at > since && act.at <= now)
-                .filter(|act| act.is_export || !exports_only)
-                .count();
-            (count >= usize::try_from(figure).ok()?).then(|| AlertFinding {
-                ground: (*ground).to_owned(),
-                detail: format!(
-                    "{count} refusals within {minutes} minutes; the figure is {figure}"
-                ),
-                severity: *severity,
-                organisation,
-                agreement,
-                source: Source::Figure { parameter: (*parameter).to_owned() },
-            })
-        })
-        .collect()
 }
 
 /// The alert that an overdue task calls for.
@@ -277,7 +279,8 @@ pub fn alert_of_overdue(task: &Task, organisation: OrganisationId) -> AlertFindi
         ground: "task_overdue".to_owned(),
         detail: format!("{} {} was due at {}", task.kind.name(), task.subject, task.due_at),
         severity: Severity::Warning,
-        organisation,
+        subject: task.agreement.to_string(),
+        organisation: Some(organisation),
         agreement: Some(task.agreement),
         source: Source::Figure { parameter: "task_reminder_days".to_owned() },
     }

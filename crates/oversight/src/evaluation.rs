@@ -293,6 +293,15 @@ fn check_scores(
     Ok((grading, poor_in_a_row))
 }
 
+/// How many of the latest evaluations in a row, by the ends of their periods, are of the worst
+/// grade.
+pub fn poor_in_a_row<'a>(evaluations: impl Iterator<Item = &'a Evaluation>) -> u32 {
+    let mut evaluations: Vec<&Evaluation> = evaluations.collect();
+    evaluations.sort_by_key(|evaluation| (evaluation.period.1, evaluation.at));
+    let poor = evaluations.iter().rev().take_while(|evaluation| evaluation.grading.is_poor);
+    u32::try_from(poor.count()).unwrap_or(u32::MAX)
+}
+
 /// What scores of at most 100 amount to under `law`, after `poor_before` worst grades in a row.
 pub fn grade(law: &Law, scores: &BTreeMap<String, u32>, poor_before: u32) -> Grading {
     let count = u32::try_from(scores.len()).unwrap_or(u32::MAX).max(1);

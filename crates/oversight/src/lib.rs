@@ -8,14 +8,13 @@ mod filing;
 mod pack;
 mod plan;
 mod publicity;
-mod rectification;
 mod task;
 #[cfg(test)]
-mod testing;
+mod tests;
+mod watch;
 
 pub use alert::{
-    Alert, AlertCommand, AlertEvent, AlertFinding, AlertStatus, RefusedAct, Severity, Source,
-    alert_of_overdue, alerts_of_refusals,
+    Alert, AlertCommand, AlertEvent, AlertFinding, AlertStatus, Severity, Source, alert_of_overdue,
 };
 pub use cut::{Cut, CutCommand, CutEvent, CutId, CutScope, CutStatus, SuspensionOrder};
 pub use destruction::{
@@ -24,17 +23,15 @@ pub use destruction::{
 };
 pub use evaluation::{
     Evaluation, EvaluationCommand, EvaluationEvent, EvaluationId, EvaluationStatus, Grading, grade,
+    poor_in_a_row,
 };
 pub use filing::{Filing, FilingCommand, FilingEvent, FilingId, FilingStatus, filing_due};
 pub use plan::{AgreementTerm, PlannedTask, plan_filings, plan_tasks};
 pub use publicity::{
     Notice, NoticeCommand, NoticeEvent, NoticeId, NoticeKind, NoticeStatus, Objection,
 };
-pub use rectification::{
-    AccessDuring, Rectification, RectificationCommand, RectificationEvent, RectificationId,
-    RectificationStatus,
-};
 pub use task::{Submission, Task, TaskCommand, TaskEvent, TaskKind, TaskStatus};
+pub use watch::{RefusedAct, alerts_of_refusals, refused_acts, watch_refusals, watched_since};
 
 /// The rules that this room enforces.
 pub const RULES: &[shuyu_law::Rule] = &[
@@ -45,10 +42,6 @@ pub const RULES: &[shuyu_law::Rule] = &[
     task::OWNER_DOES_NOT_ACCEPT,
     task::SECTIONS_COMPLETE,
     task::RETURN_STATES_WHY,
-    rectification::GROUND_KNOWN,
-    rectification::STEP_IN_ORDER,
-    rectification::CORRECTED_DOES_NOT_ASSESS,
-    rectification::CONSENT_BY_THIRD,
     evaluation::SCORES_VALID,
     evaluation::EVALUATED_DOES_NOT_SCORE,
     evaluation::STEP_IN_ORDER,

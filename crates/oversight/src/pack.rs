@@ -9,11 +9,6 @@ pub(crate) fn ids<'a>(law: &'a Law, name: &str) -> Option<Vec<&'a str>> {
     law.parameter(name).map(Parameter::ids)
 }
 
-/// A choice by name, where the pack makes it.
-pub(crate) fn choice<'a>(law: &'a Law, name: &str) -> Option<&'a str> {
-    law.parameter(name).and_then(Parameter::text)
-}
-
 /// A whole number of zero or more, where the pack sets it.
 pub(crate) fn count(law: &Law, name: &str) -> Option<u32> {
     law.integer(name).and_then(|number| u32::try_from(number).ok())

@@ -257,7 +257,11 @@ impl Plan<'_> {
         };
         self.by_calendar(12 / a_year, |end| end)
             .into_iter()
-            .map(|occurrence| self.task(TaskKind::Inspection, "operator", "authority", occurrence))
+            .map(|(period, due_on)| {
+                // There is nobody to inspect once the agreement has ended.
+                let occurrence = (period, due_on.min(self.agreement.ends_on));
+                self.task(TaskKind::Inspection, "operator", "authority", occurrence)
+            })
             .collect()
     }
 
