@@ -30,6 +30,9 @@ pub struct Person {
     pub trained: BTreeMap<String, DateTime<Utc>>,
     /// The agreements under which they may work in the domain.
     pub access: BTreeSet<AgreementId>,
+    /// How often they have signed out. A token of an earlier time is no longer good.
+    #[serde(default)]
+    pub epoch: u32,
     /// Whether they may sign in.
     pub is_open: bool,
 }
@@ -37,6 +40,8 @@ pub struct Person {
 /// What somebody wants to be done to a person.
 #[derive(Debug, Clone)]
 pub enum Command {
+    /// Sign them out everywhere.
+    SignOut,
     /// Register them.
     Register {
         /// For whom they act.
@@ -95,6 +100,7 @@ impl shuyu_store::Command for Command {
         Self::OpenAccess { .. } => "open_access",
         Self::CloseAccess { .. } => "close_access",
         Self::Close { .. } => "close",
+        Self::SignOut => "sign_out",
     }
 
     fn attributes(&self) -> Attributes {
@@ -109,6 +115,7 @@ impl shuyu_store::Command for Command {
             }
             Self::ChangePassword { .. }
             | Self::Train { .. }
+            | Self::SignOut
             | Self::OpenAccess { .. }
             | Self::CloseAccess { .. }
             | Self::Close { .. } => Attributes::new(),
@@ -120,6 +127,11 @@ impl shuyu_store::Command for Command {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event")]
 pub enum Event {
+    /// They were signed out everywhere.
+    SignedOut {
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// They were registered.
     Registered {
         /// For whom they act.
@@ -234,6 +246,7 @@ impl Entity for Person {
                 }
                 Event::PasswordChanged { password_hash, at }
             }
+            (Some(_), Command::SignOut) => Event::SignedOut { at },
             (Some(_), Command::Train { training }) => {
                 if training.trim().is_empty() {
                     return Err(ctx.refuse(rules::NAMED));
@@ -264,6 +277,7 @@ impl Entity for Person {
                 roles: roles.clone(),
                 trained: BTreeMap::new(),
                 access: BTreeSet::new(),
+                epoch: 0,
                 is_open: true,
             });
         }
@@ -283,6 +297,7 @@ impl Entity for Person {
             Event::AccessClosed { agreement, .. } => {
                 person.access.remove(agreement);
             }
+            Event::SignedOut { .. } => person.epoch = person.epoch.saturating_add(1),
             Event::Closed { .. } => {
                 person.is_open = false;
                 person.access.clear();

@@ -285,7 +285,7 @@ fn holder<'a>(law: &'a Law, role: &'a str) -> &'a str {
 
 /// Values of fields that a schema alone does not tell: the term of an agreement, the method of
 /// pricing, what the case has said before.
-fn given(
+pub fn given(
     law: &Law,
     today: chrono::NaiveDate,
     mut earlier: Map<String, Value>,

@@ -7,7 +7,7 @@
 //!
 //! Levels, classes and identifiers are the pack's; a city that sets none has no such check.
 
-mod resource;
+pub mod resource;
 pub mod rules;
 
 pub use resource::{

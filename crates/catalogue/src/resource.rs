@@ -38,6 +38,9 @@ pub struct Field {
     /// Its classification, such as `personal` or `sensitive`.
     #[serde(default)]
     pub classification: String,
+    /// Whether a row without it is refused.
+    #[serde(default)]
+    pub required: bool,
 }
 
 /// Whom data is about.
@@ -589,6 +592,7 @@ mod tests {
             kind: "text".to_owned(),
             role,
             classification: String::new(),
+            required: false,
         };
         Description {
             name: "admissions".to_owned(),

@@ -112,7 +112,7 @@ mod tests {
         let shares: Vec<_> =
             weights.iter().map(|weight| Share { party: (), weight: *weight }).collect();
         let parts = split(Fen(amount), &shares).expect("divides");
-        assert_eq!(parts.iter().map(|(_, part)| part.0).collect::<Vec<_>>(), expected);
+        assert_eq!(parts.iter().map(|((), part)| part.0).collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -140,8 +140,8 @@ mod tests {
             let total: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
             prop_assume!(total > 0);
             let parts = split(Fen(amount), &shares).unwrap();
-            prop_assert_eq!(parts.iter().map(|(_, part)| i128::from(part.0)).sum::<i128>(), i128::from(amount));
-            for (share, (_, part)) in shares.iter().zip(&parts) {
+            prop_assert_eq!(parts.iter().map(|((), part)| i128::from(part.0)).sum::<i128>(), i128::from(amount));
+            for (share, ((), part)) in shares.iter().zip(&parts) {
                 let exact = i128::from(amount) * i128::from(share.weight) / total;
                 prop_assert!((i128::from(part.0) - exact).abs() <= 1);
             }

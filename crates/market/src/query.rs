@@ -238,6 +238,16 @@ impl ReleasedTable {
         self.rows.len()
     }
 
+    /// The names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     fn position(&self, column: &str) -> Result<usize, QueryError> {
         self.columns
             .iter()

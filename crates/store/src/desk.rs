@@ -332,6 +332,18 @@ impl Desk {
         self.database().trail(&trail.row()).await?.into_iter().map(EventRow::recorded).collect()
     }
 
+    /// The bytes of leaves from one place until before another: what the log commits to.
+    pub async fn leaf_entries(
+        &self,
+        places: std::ops::Range<u64>,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let column = |place: u64| i64::try_from(place).unwrap_or(i64::MAX);
+        let mut trail = Trail::default().row();
+        trail.after = column(places.start) - 1;
+        trail.limit = column(places.end.saturating_sub(places.start));
+        Ok(self.database().trail(&trail).await?.iter().map(EventRow::leaf_bytes).collect())
+    }
+
     /// How many times `act` was noted of `subject`, from one instant until before another.
     pub async fn count(
         &self,

@@ -77,6 +77,12 @@ impl Unit {
         &self.actor
     }
 
+    /// The same unit, for what follows from something that another actor has done before, such
+    /// as their approval in a case. Those consequences are recorded as theirs.
+    pub fn on_behalf_of(&self, actor: Actor) -> Self {
+        Self { actor: Arc::new(actor), ..self.clone() }
+    }
+
     /// The desk at which the unit was begun.
     pub fn desk(&self) -> &Desk {
         &self.desk
