@@ -3,16 +3,27 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::{catalog::TableProvider, execution::runtime_env::RuntimeEnv};
+use datafusion::{
+    catalog::TableProvider,
+    execution::{
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+};
 use serde_json::json;
-use shuyu_kernel::{Actor, ContentHash, SessionId};
+use shuyu_kernel::{Actor, ContentHash, Ids, SessionId};
 use shuyu_store::{ActError, Desk, Entry, Filter, StreamId};
+use shuyu_vault::Vault;
 use tokio::sync::Mutex;
 
 use crate::{
     Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Item, Objection, Operation,
-    Session, Sheet, given::GivenCommand, rules::SESSION_OPEN, until_cut,
+    Session, Sheet, given::GivenCommand, rules::SESSION_OPEN, source::VaultSource, until_cut,
+    workers::Workers,
 };
+
+/// How much memory queries and jobs may use together.
+const MEMORY_BYTES: usize = 4 << 30;
 
 /// Where the data of granted tables come from: the vault.
 #[async_trait]
@@ -26,11 +37,14 @@ pub trait Source: Send + Sync {
 
 /// The operation domain of a deployment.
 pub struct Enclave {
-    desk: Desk,
+    pub(crate) desk: Desk,
+    pub(crate) vault: Vault,
+    pub(crate) ids: Ids,
     source: Arc<dyn Source>,
-    engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     runtime: Arc<RuntimeEnv>,
-    cuts: Cuts,
+    pub(crate) cuts: Cuts,
+    pub(crate) workers: Workers,
     /// Answers are compared with earlier ones and recorded one at a time.
     giving: Mutex<()>,
 }
@@ -42,16 +56,40 @@ impl std::fmt::Debug for Enclave {
 }
 
 impl Enclave {
-    /// The domain over a desk and a source of data.
-    pub fn new(desk: Desk, source: Arc<dyn Source>, runtime: Arc<RuntimeEnv>) -> Self {
-        Self {
+    /// The domain of a deployment. What runs under a grant is stopped when the desk commits that
+    /// the grant is suspended or has ended, whoever commits it.
+    ///
+    /// # Errors
+    ///
+    /// If the threads on which work is done cannot be started.
+    pub fn open(desk: Desk, vault: Vault, ids: Ids) -> std::io::Result<Self> {
+        let cuts = Cuts::new();
+        tokio::spawn(cuts.clone().watch(desk.clone()));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(MEMORY_BYTES, 0.8)
+            // What does not fit into memory fails: rows never lie on disk in clear.
+            .with_disk_manager_builder(
+                DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            )
+            .build_arc()
+            .map_err(std::io::Error::other)?;
+        Ok(Self {
+            source: Arc::new(VaultSource { desk: desk.clone(), vault: vault.clone() }),
             desk,
-            source,
-            engine: Engine::new(),
+            vault,
+            ids,
+            engine: Arc::new(Engine::new()),
             runtime,
-            cuts: Cuts::new(),
+            cuts,
+            workers: Workers::start()?,
             giving: Mutex::default(),
-        }
+        })
+    }
+
+    /// The granted tables at their current versions, and nothing else.
+    pub(crate) async fn domain(&self, items: &[Item]) -> Result<Domain, Objection> {
+        let tables = self.source.tables(items).await?;
+        Domain::new(Arc::clone(&self.runtime), tables)
     }
 
     /// The switch of this domain; [`Cuts::watch`] is to be spawned once.
@@ -74,17 +112,13 @@ impl Enclave {
         let subject = StreamId::of::<Session>(session);
         let law = Arc::clone(self.desk.laws().of(None)?);
         let found = self.desk.find::<Session>(session).await?;
-        let own = found.map(|(_, found)| found).filter(|found| {
-            found.person == actor.person
-                && found.operator == actor.organisation
-                && found.closed.is_none()
-        });
+        let own = found.map(|(_, found)| found).filter(|found| found.is_open_for(actor));
         let Some(own) = own else {
             let refusal = law.refuse(SESSION_OPEN, &[]);
             return Err(self.desk.refuse(actor, &subject, ACT, refusal).await);
         };
         let token = self.cuts.token(own.grant);
-        let grant = self.grant(actor, own.grant, &subject, ACT).await?;
+        let grant = self.grant(actor, own.grant, Operation::Ask, &subject, ACT).await?;
         let outcome = until_cut(&token, self.answer(actor, &grant, sql)).await;
         let (sheet, question) = match outcome {
             Ok(answered) => answered,
@@ -94,7 +128,7 @@ impl Enclave {
             }
         };
         // The grant may have ended while the answer was made; then it is not shown.
-        self.grant(actor, own.grant, &subject, ACT).await?;
+        self.grant(actor, own.grant, Operation::Ask, &subject, ACT).await?;
         let body = json!({
             "query": ContentHash::of(sql.as_bytes()), "question": question, "cells": sheet.rows.len(),
         });
@@ -102,18 +136,19 @@ impl Enclave {
         Ok(sheet)
     }
 
-    /// The grant, if the actor may ask under it at this instant.
-    async fn grant(
+    /// The grant, if the actor may do this under it at this instant.
+    pub(crate) async fn grant(
         &self,
         actor: &Actor,
         id: shuyu_kernel::GrantId,
+        operation: Operation,
         subject: &StreamId,
         act: &str,
     ) -> Result<Grant, ActError> {
         let found = self.desk.find::<Grant>(id).await?;
         let (_, grant) = found.ok_or_else(|| ActError::NotFound(StreamId::of::<Grant>(id)))?;
         let law = self.desk.laws().of(Some(&grant.pack))?;
-        match grant.check_use(actor, Operation::Ask, self.desk.clock().now(), law) {
+        match grant.check_use(actor, operation, self.desk.clock().now(), law) {
             Ok(()) => Ok(grant),
             Err(refusal) => Err(self.desk.refuse(actor, subject, act, refusal).await),
         }
@@ -127,8 +162,7 @@ impl Enclave {
     ) -> Result<(Sheet, ContentHash), Objection> {
         let failed =
             || Objection::new(crate::rules::QUERY_COMPLETED, "the query could not be completed");
-        let tables = self.source.tables(&grant.terms.items).await?;
-        let domain = Domain::new(Arc::clone(&self.runtime), tables)?;
+        let domain = self.domain(&grant.terms.items).await?;
         let asked = self.engine.check_ask(&domain, sql).await?;
         let id = GivenId::of(asked.question());
         let hash = asked.question().hash();

@@ -83,6 +83,31 @@ impl Output {
         text
     }
 
+    /// The table that [`to_csv`](Self::to_csv) wrote.
+    pub fn from_csv(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
+        let (mut quoted, mut symbols) = (false, text.chars().peekable());
+        while let Some(symbol) = symbols.next() {
+            match symbol {
+                '"' if quoted && symbols.peek() == Some(&'"') => {
+                    cell.push('"');
+                    symbols.next();
+                }
+                '"' => quoted = !quoted,
+                ',' if !quoted => row.push(std::mem::take(&mut cell)),
+                '\r' if !quoted => {}
+                '\n' if !quoted => {
+                    row.push(std::mem::take(&mut cell));
+                    rows.push(std::mem::take(&mut row));
+                }
+                other => cell.push(other),
+            }
+        }
+        let mut rows = rows.into_iter();
+        Some(Self { columns: rows.next()?, rows: rows.collect() })
+    }
+
     /// The digest of the table as CSV.
     pub fn hash(&self) -> ContentHash {
         ContentHash::of(self.to_csv().as_bytes())

@@ -26,11 +26,14 @@ mod governed;
 mod grant;
 mod job;
 mod label;
-mod quarantine;
 mod question;
 mod release;
 pub mod rules;
+mod sample;
+mod service;
 mod session;
+mod source;
+mod workers;
 
 pub use answer::{Answer, Cell, Sheet};
 pub use cuts::{Cuts, until_cut};
@@ -44,8 +47,9 @@ pub use grant::{
 };
 pub use job::{Job, JobCommand, JobEvent, JobStatus, Specification};
 pub use label::{Band, ColumnFacts, Label, SubjectKind, default_label};
-pub use quarantine::{Quarantine, QuarantineError};
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
 pub use release::{Approval, Proposal, Release, ReleaseCommand, ReleaseEvent, ReleaseStatus};
 pub use rules::RULES;
+pub use sample::Sample;
+pub use service::{Column, Explanation};
 pub use session::{Session, SessionCommand, SessionEvent};

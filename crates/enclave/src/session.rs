@@ -82,6 +82,13 @@ pub enum SessionEvent {
     },
 }
 
+impl Session {
+    /// Whether it is the actor's own, and open.
+    pub(crate) fn is_open_for(&self, actor: &shuyu_kernel::Actor) -> bool {
+        self.person == actor.person && self.operator == actor.organisation && self.closed.is_none()
+    }
+}
+
 impl Entity for Session {
     const KIND: &'static str = "session";
     const ATTRIBUTES: &'static [&'static str] =

@@ -36,6 +36,9 @@ pub(crate) fn integer(cell: &[u8]) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
+/// What has more digits than a decimal column keeps.
+const LIMIT: i128 = 1_000_000_000_000_000_000;
+
 /// A decimal number in units of `10^-scale`, and whether decimals had to be rounded away.
 /// Plain and exponent forms are read; thousands separators are not.
 pub(crate) fn decimal(cell: &[u8], scale: u8) -> Option<(i64, bool)> {
@@ -75,18 +78,17 @@ pub(crate) fn decimal(cell: &[u8], scale: u8) -> Option<(i64, bool)> {
         value = value.checked_mul(10)?;
         shift -= 1;
     }
-    let mut last = 0;
-    while shift < 0 && (value != 0 || last != 0) {
-        lost |= last != 0;
-        last = value % 10;
+    let mut dropped = 0;
+    while shift < 0 && (value != 0 || dropped != 0) {
+        lost |= dropped != 0;
+        dropped = value % 10;
         value /= 10;
         shift += 1;
     }
-    if shift == 0 && last >= 5 {
+    if shift == 0 && dropped >= 5 {
         value += 1;
     }
-    lost |= last != 0;
-    const LIMIT: i128 = 1_000_000_000_000_000_000;
+    lost |= dropped != 0;
     if value >= LIMIT {
         return None;
     }

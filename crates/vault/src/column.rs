@@ -80,13 +80,13 @@ impl Column {
             return Ok(false);
         }
         let broken = match self.kind {
-            FieldType::Text => false,
             FieldType::ResidentId => !identifier::is_resident_id(cell),
             FieldType::CreditCode => !identifier::is_credit_code(cell),
             FieldType::RegistrationNumber => !identifier::is_registration_number(cell),
             FieldType::Mobile => !identifier::is_mobile(cell),
             FieldType::Division => !identifier::is_division_code(cell),
-            FieldType::Integer
+            FieldType::Text
+            | FieldType::Integer
             | FieldType::Decimal
             | FieldType::Date
             | FieldType::Timestamp

@@ -305,7 +305,7 @@ impl Entity for Dataset {
         match event {
             DatasetEvent::Created { .. } => {}
             DatasetEvent::VersionCommitted { manifest, by, at } => {
-                dataset.versions.push(Version { manifest: manifest.clone(), by: *by, at: *at })
+                dataset.versions.push(Version { manifest: manifest.clone(), by: *by, at: *at });
             }
             DatasetEvent::Sealed { reason } => {
                 dataset.state = DatasetState::Sealed { reason: reason.clone() };

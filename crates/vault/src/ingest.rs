@@ -105,7 +105,7 @@ impl Vault {
         let (vault, spec) = (self.clone(), spec.clone());
         let upload = Upload::begin(&self.inner, dataset, version, key_id, Part::Rows);
         let place = Place { dataset, version, key_id };
-        tokio::task::spawn_blocking(move || run(&vault, &place, &key, spec, upload, reader))
+        tokio::task::spawn_blocking(move || run(&vault, &place, &key, &spec, upload, reader))
             .await
             .map_err(|_| VaultError::Interrupted("ingesting"))?
     }
@@ -122,22 +122,22 @@ fn run(
     vault: &Vault,
     place: &Place,
     key: &DataKey,
-    spec: DatasetSpec,
+    spec: &DatasetSpec,
     mut upload: Upload,
     mut reader: impl Read + Send,
 ) -> Result<Ingested> {
     let (dialect, head) = detect(&mut reader, HEAD)?;
     let layout = Layout::of(&first_records(&head, &dialect), &spec.fields)?;
-    let rules = Rules { spec: &spec, layout, dialect };
+    let rules = Rules { spec, layout, dialect };
     let properties = WriterProperties::builder()
         .set_compression(parquet::basic::Compression::LZ4_RAW)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .with_file_encryption_properties(vault.encryption(place.dataset, place.version, key)?)
+        .with_file_encryption_properties(Vault::encryption(place.dataset, place.version, key)?)
         .build();
     let schema = schema_of(&spec.fields);
     let mut parquet = ArrowWriter::try_new(upload.writer(), schema, Some(properties))?;
     let mut quarantine = Quarantine::new(vault, place, key);
-    let mut sum = Sum::new(&spec);
+    let mut sum = Sum::new(spec);
 
     let input = std::io::Cursor::new(head).chain(reader);
     let blocks = Blocks::new(input, rules.dialect.clone(), ReadLimits::default());
@@ -341,7 +341,9 @@ impl Rules<'_> {
                 },
             );
             if let Some((column, rule)) = broken {
-                columns.iter_mut().for_each(|column| column.truncate(rows));
+                for column in &mut columns {
+                    column.truncate(rows);
+                }
                 refuse(column, rule);
                 continue;
             }
@@ -443,6 +445,39 @@ fn seal(
     sealer.write_all(bytes)?;
     drop(sealer.finish()?);
     tokio::runtime::Handle::current().block_on(upload.finish())
+}
+
+impl Vault {
+    /// Keeps bytes that the platform made, such as the output of a job, as a version with a data
+    /// key of its own.
+    pub async fn put_sealed(
+        &self,
+        dataset: DatasetId,
+        version: u32,
+        bytes: Vec<u8>,
+    ) -> Result<Manifest> {
+        let (key_id, key) = self.inner.keyring.create().await?;
+        let vault = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let place = Place { dataset, version, key_id };
+            let object = seal(&vault, &place, &key, Part::Output, &bytes)?;
+            Ok(Manifest {
+                dataset,
+                version,
+                key: key_id,
+                objects: vec![object],
+                rows: 0,
+                quarantined: 0,
+                fields: Vec::new(),
+                subject_key: None,
+                subject_kind: crate::SubjectKind::None,
+                profile: ContentHash::of(b""),
+                source: ContentHash::of(&bytes),
+            })
+        })
+        .await
+        .map_err(|_| VaultError::Interrupted("sealing"))?
+    }
 }
 
 /// What all blocks add up to.

@@ -17,6 +17,8 @@ pub enum Part {
     Quarantine,
     /// The profile and the quality report, as sealed JSON.
     Profile,
+    /// The output of a job, sealed.
+    Output,
 }
 
 impl Part {
@@ -26,6 +28,7 @@ impl Part {
             Self::Rows => "rows",
             Self::Quarantine => "quarantine",
             Self::Profile => "profile",
+            Self::Output => "output",
         }
     }
 
@@ -34,6 +37,7 @@ impl Part {
             Self::Rows => "rows.parquet",
             Self::Quarantine => "quarantine.csv.sealed",
             Self::Profile => "profile.json.sealed",
+            Self::Output => "output.sealed",
         }
     }
 }

@@ -119,11 +119,14 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     fold(fold(state ^ u64::from_le_bytes(last), K | 1) ^ K, 0xD6E8_FEB8_6659_FD93)
 }
 
-/// Counts different values (HyperLogLog with 4096 registers, error below two per cent) and the
+/// How often each value was seen, by its hash, as long as there are few.
+type Few = HashMap<u64, (u64, Box<[u8]>), BuildHasherDefault<Same>>;
+
+/// Counts different values (`HyperLogLog` with 4096 registers, error below two per cent) and the
 /// most frequent ones, exactly, as long as they are few.
 pub(crate) struct Counts {
     registers: Vec<u8>,
-    few: Option<HashMap<u64, (u64, Box<[u8]>), BuildHasherDefault<Same>>>,
+    few: Option<Few>,
     shortest: usize,
     longest: usize,
 }
@@ -191,7 +194,7 @@ impl Counts {
             let m = self.registers.len() as f64;
             let sum: f64 = self.registers.iter().map(|rank| 0.5_f64.powi(i32::from(*rank))).sum();
             let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-            let empty = self.registers.iter().filter(|rank| **rank == 0).count();
+            let empty = self.registers.iter().map(|rank| usize::from(*rank == 0)).sum::<usize>();
             let estimate =
                 if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw };
             estimate.round() as u64

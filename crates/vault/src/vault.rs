@@ -126,7 +126,7 @@ impl Vault {
     ) -> Result<Manifest> {
         let (key_id, key) = self.inner.keyring.create().await?;
         let schema = table.schema();
-        let properties = self.encryption(dataset, version, &key)?;
+        let properties = Self::encryption(dataset, version, &key)?;
         let mut upload = Upload::begin(&self.inner, dataset, version, key_id, Part::Rows);
         let writer = upload.writer();
         let (rows, digest) = tokio::task::spawn_blocking(move || -> Result<_> {
@@ -288,7 +288,6 @@ impl Vault {
     }
 
     pub(crate) fn encryption(
-        &self,
         dataset: DatasetId,
         version: u32,
         key: &DataKey,

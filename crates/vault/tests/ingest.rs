@@ -1,5 +1,7 @@
 //! Files as they really come: generated ones with known faults, and real ones.
 
+#![expect(clippy::expect_used, reason = "helpers of tests")]
+
 use std::{collections::BTreeMap, fs::File, io::Cursor, path::PathBuf, sync::Arc};
 
 use shuyu_generate::{Plan, generate};

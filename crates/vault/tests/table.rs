@@ -1,5 +1,7 @@
 //! A version as a table of the query engine.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::{path::Path, sync::Arc};
 
 use arrow::{
