@@ -1,1 +1,9 @@
-//! The HTTP interface, and the composition of all rooms into one application.
+//! The rooms composed into one application.
+//!
+//! **Invariant:** what happens, happens through an act of the application, whoever asks for it:
+//! the command line, the demonstration, or a test.
+
+pub mod app;
+mod vocabulary;
+
+pub use vocabulary::vocabulary;

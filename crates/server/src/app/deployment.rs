@@ -136,10 +136,8 @@ impl Deployment {
         let token = TokenKey::generate(entropy);
         write_secret(&dir.join("keys/token"), hex::encode(token).as_bytes())?;
         // Written last: a directory with a configuration is whole.
-        let text = toml_of(&config).map_err(|why| DeploymentError::Config {
-            path: dir.join(CONFIG),
-            why,
-        })?;
+        let text = toml_of(&config)
+            .map_err(|why| DeploymentError::Config { path: dir.join(CONFIG), why })?;
         write(&dir.join(CONFIG), text.as_bytes())?;
         Self::open(dir, Access::Exclusive)
     }
@@ -200,7 +198,8 @@ impl Deployment {
         let damaged = |why: String| DeploymentError::Key { path: path.clone(), why };
         let text = fs::read_to_string(&path).map_err(|error| damaged(error.to_string()))?;
         let mut secret = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut secret).map_err(|error| damaged(error.to_string()))?;
+        hex::decode_to_slice(text.trim(), &mut secret)
+            .map_err(|error| damaged(error.to_string()))?;
         Ok(TokenKey::new(&secret))
     }
 }

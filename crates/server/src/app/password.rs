@@ -29,17 +29,27 @@ pub struct PasswordHash {
     hash: String,
 }
 
-/// Hashes a password that fulfils the policy: `least` characters of four kinds.
-pub fn hash(password: &str, least: usize, entropy: &dyn Entropy) -> Result<PasswordHash, PasswordError> {
+/// A password must be this long at least (GB/T 22239-2019, 8.1.4.1).
+pub const LENGTH: usize = 8;
+
+/// Checks that a password fulfils the policy: `least` characters, of four kinds.
+pub fn check(password: &str, least: usize) -> Result<(), PasswordError> {
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
-    if password.chars().count() < least
-        || !has(char::is_uppercase)
-        || !has(char::is_lowercase)
-        || !has(|c| c.is_ascii_digit())
-        || !has(|c| !c.is_alphanumeric())
-    {
-        return Err(PasswordError::TooWeak(least));
-    }
+    let fulfils = password.chars().count() >= least
+        && has(char::is_uppercase)
+        && has(char::is_lowercase)
+        && has(|c| c.is_ascii_digit())
+        && has(|c| !c.is_alphanumeric());
+    if fulfils { Ok(()) } else { Err(PasswordError::TooWeak(least)) }
+}
+
+/// Hashes a password that fulfils the policy: `least` characters of four kinds.
+pub fn hash(
+    password: &str,
+    least: usize,
+    entropy: &dyn Entropy,
+) -> Result<PasswordHash, PasswordError> {
+    check(password, least)?;
     let mut salt = [0; 16];
     entropy.fill(&mut salt);
     let hash = derive(password, &salt)?;
@@ -61,7 +71,8 @@ pub fn verify_nobody(password: &str) {
 }
 
 fn derive(password: &str, salt: &[u8]) -> Result<[u8; 32], PasswordError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(32)).map_err(|_| PasswordError::Hash)?;
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, Some(32)).map_err(|_| PasswordError::Hash)?;
     let mut out = [0; 32];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(password.as_bytes(), salt, &mut out)

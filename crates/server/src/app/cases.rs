@@ -1,0 +1,149 @@
+//! Cases: opening them, acting in them, and what follows from an outcome that stands.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use shuyu_casework::{Case, Cases, case, desk::View};
+use shuyu_kernel::{Actor, AgreementId, CaseId, ContentHash};
+use shuyu_law::ClauseId;
+use shuyu_store::{ActError, StreamId};
+
+use super::{App, effects::Cause, store};
+
+/// What somebody does in a stage.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// The stage.
+    pub stage: String,
+    /// The outcome that they give their voice to.
+    pub outcome: String,
+    /// In which role, where they hold several of the stage's.
+    pub role: Option<String>,
+    /// What they fill in.
+    pub form: Option<Value>,
+    /// What they attach.
+    pub documents: BTreeMap<String, ContentHash>,
+    /// Why; must be given with an outcome that says no.
+    pub reason: Option<String>,
+    /// The content of the dossier that they read.
+    pub read: ContentHash,
+}
+
+impl App {
+    /// Opens a case of a procedure.
+    pub async fn open_case(
+        &self,
+        actor: &Actor,
+        procedure: &str,
+        title: &str,
+        subject: Option<String>,
+        agreement: Option<AgreementId>,
+    ) -> Result<View, ActError> {
+        let id: CaseId = self.fresh();
+        let command = case::Command::Open {
+            procedure: procedure.to_owned(),
+            title: title.to_owned(),
+            subject,
+            agreement,
+        };
+        self.in_case(actor, id, command).await?;
+        self.case(actor, id).await
+    }
+
+    /// Acts in the stage that a case is in. What follows from an outcome that stands happens in
+    /// the same unit of work: all of it, or nothing.
+    ///
+    /// The clauses that the act rests on are returned with the case.
+    pub async fn act_in_case(
+        &self,
+        actor: &Actor,
+        id: CaseId,
+        act: Act,
+    ) -> Result<(View, Vec<ClauseId>), ActError> {
+        let facts = self.facts(id, &act).await?;
+        let command = case::Command::Act(Box::new(case::Acting {
+            stage: act.stage,
+            outcome: act.outcome,
+            role: act.role,
+            form: act.form,
+            documents: act.documents,
+            reason: act.reason,
+            read: act.read,
+            facts,
+        }));
+        let clauses = self.in_case(actor, id, command).await?;
+        self.finish_exits().await?;
+        Ok((self.case(actor, id).await?, clauses))
+    }
+
+    /// Objects to a case whose stage gives time for it.
+    pub async fn object(&self, actor: &Actor, id: CaseId, text: &str) -> Result<(), ActError> {
+        let command = case::Command::Object { text: text.to_owned() };
+        self.in_case(actor, id, command).await.map(drop)
+    }
+
+    /// Answers an objection.
+    pub async fn answer(
+        &self,
+        actor: &Actor,
+        id: CaseId,
+        number: u32,
+        answer: &str,
+    ) -> Result<(), ActError> {
+        let command = case::Command::Answer { number, answer: answer.to_owned() };
+        self.in_case(actor, id, command).await.map(drop)
+    }
+
+    /// Takes a case back.
+    pub async fn withdraw(&self, actor: &Actor, id: CaseId, reason: &str) -> Result<(), ActError> {
+        let command = case::Command::Withdraw { reason: reason.to_owned() };
+        self.in_case(actor, id, command).await.map(drop)
+    }
+
+    /// A case as an actor sees it: its stage, who may act, what to fill in and attach, by when.
+    pub async fn case(&self, actor: &Actor, id: CaseId) -> Result<View, ActError> {
+        let view = Cases::new(self.desk().clone()).view(actor, id).await.map_err(store)?;
+        view.ok_or_else(|| ActError::NotFound(StreamId::of::<Case>(id)))
+    }
+
+    /// The cases in which an actor may act now.
+    pub async fn tasks_of(&self, actor: &Actor) -> Result<Vec<View>, ActError> {
+        let tasks = Cases::new(self.desk().clone()).tasks(actor).await.map_err(store)?;
+        Ok(tasks.into_iter().map(|(_, view)| view).collect())
+    }
+
+    /// Notes that the time of a case's stage has passed, with what follows from it.
+    pub(super) async fn note_overdue(&self, id: CaseId) -> Result<(), ActError> {
+        self.in_case(&Actor::system(), id, case::Command::NoteOverdue).await.map(drop)
+    }
+
+    async fn in_case(
+        &self,
+        actor: &Actor,
+        id: CaseId,
+        command: case::Command,
+    ) -> Result<Vec<ClauseId>, ActError> {
+        self.desk()
+            .run(actor, |unit| {
+                let command = command.clone();
+                async move {
+                    let by_system = unit.actor().has_role("system");
+                    let decided = if by_system {
+                        unit.follow::<Case>(id, command, &[]).await?
+                    } else {
+                        unit.act::<Case>(id, command).await?
+                    };
+                    let mut clauses = decided.clauses;
+                    for event in &decided.events {
+                        for effect in event.effects() {
+                            let cause = Cause { id, case: &decided.state, clauses: &clauses };
+                            self.apply(&unit, effect, &cause).await?;
+                        }
+                    }
+                    clauses.dedup();
+                    Ok(clauses)
+                }
+            })
+            .await
+    }
+}

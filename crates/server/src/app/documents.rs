@@ -1,0 +1,99 @@
+//! Documents that are attached to cases: kept by the hash of their content, sealed.
+
+use std::{fs, io, path::PathBuf};
+
+use shuyu_kernel::{Actor, ContentHash};
+use shuyu_law::Rule;
+use shuyu_store::{ActError, Entry, StreamId};
+
+use super::App;
+
+/// The largest document that is taken.
+const LARGEST_BYTES: usize = 64 << 20;
+
+pub(super) const READ_BY_PARTIES: Rule = Rule::new("documents-read-by-parties");
+
+/// Why a document cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// It is empty or too large.
+    #[error("a document has 1 to {LARGEST_BYTES} bytes; this one has {0}")]
+    Size(usize),
+    /// There is none with this hash.
+    #[error("there is no document {0}")]
+    Absent(ContentHash),
+    /// It is not what its name says: it was altered.
+    #[error("the document {0} was altered: restore it from a backup")]
+    Altered(ContentHash),
+    /// The act.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The file system failed.
+    #[error("documents: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl App {
+    /// Keeps a document, and tells the hash by which a case refers to it. Twice is once.
+    pub async fn keep_document(
+        &self,
+        actor: &Actor,
+        bytes: Vec<u8>,
+    ) -> Result<ContentHash, DocumentError> {
+        if bytes.is_empty() || bytes.len() > LARGEST_BYTES {
+            return Err(DocumentError::Size(bytes.len()));
+        }
+        let hash = ContentHash::of(&bytes);
+        let path = self.document_path(hash);
+        tokio::task::spawn_blocking(move || -> io::Result<()> {
+            if path.exists() {
+                return Ok(());
+            }
+            let staging = path.with_extension(format!("{:?}", std::thread::current().id()));
+            let mut file = fs::File::create(&staging)?;
+            io::Write::write_all(&mut file, &bytes)?;
+            file.sync_all()?;
+            fs::rename(&staging, &path)
+        })
+        .await
+        .map_err(io::Error::other)??;
+        self.desk().journal(actor, entry(hash, "document.keep")).await?;
+        Ok(hash)
+    }
+
+    /// Reads a document. The read is recorded.
+    pub async fn read_document(
+        &self,
+        actor: &Actor,
+        hash: ContentHash,
+    ) -> Result<Vec<u8>, DocumentError> {
+        if actor.roles.is_empty() || actor.has_role("administrator") {
+            let refusal = self.law().refuse(READ_BY_PARTIES, &[]);
+            let subject = entry(hash, "document.read").subject;
+            return Err(self.desk().refuse(actor, &subject, "document.read", refusal).await.into());
+        }
+        let path = self.document_path(hash);
+        let bytes = tokio::task::spawn_blocking(move || fs::read(path))
+            .await
+            .map_err(io::Error::other)?
+            .map_err(|_| DocumentError::Absent(hash))?;
+        if ContentHash::of(&bytes) != hash {
+            return Err(DocumentError::Altered(hash));
+        }
+        self.desk().journal(actor, entry(hash, "document.read")).await?;
+        Ok(bytes)
+    }
+
+    fn document_path(&self, hash: ContentHash) -> PathBuf {
+        self.0.dir.join("documents").join(hash.to_string())
+    }
+}
+
+fn entry(hash: ContentHash, act: &str) -> Entry {
+    Entry {
+        subject: StreamId::new("document", &hash),
+        act: act.to_owned(),
+        clauses: Vec::new(),
+        body: serde_json::json!({}),
+    }
+}

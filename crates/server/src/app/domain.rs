@@ -1,0 +1,163 @@
+//! The operation domain: what a grant holds, sessions, jobs.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use shuyu_casework::Agreement;
+use shuyu_catalogue::{Resource, resource};
+use shuyu_enclave::{
+    ColumnFacts, Explanation, Item, Job, Operation, Sample, Sheet, SubjectKind, Terms,
+    default_label,
+};
+use shuyu_kernel::{Actor, GrantId, JobId, ResourceId, SessionId};
+use shuyu_law::Rule;
+use shuyu_store::{ActError, StreamId, Unit};
+
+use super::{App, effects::Cause};
+
+pub(super) const RESOURCE_SUPPLIED: Rule = Rule::new("grant-of-supplied-resource");
+
+/// An item of a data request, as forms write it.
+#[derive(Debug, serde::Deserialize)]
+struct Wanted {
+    resource: ResourceId,
+    columns: Vec<String>,
+}
+
+impl App {
+    /// Opens a session of the actor under a grant.
+    pub async fn open_session(
+        &self,
+        actor: &Actor,
+        grant: GrantId,
+        operation: Operation,
+    ) -> Result<SessionId, ActError> {
+        self.enclave().open_session(actor, grant, operation).await
+    }
+
+    /// Closes a session.
+    pub async fn close_session(&self, actor: &Actor, session: SessionId) -> Result<(), ActError> {
+        self.enclave().close_session(actor, session).await
+    }
+
+    /// A desensitised sample of a granted table, to develop against.
+    pub async fn sample(
+        &self,
+        actor: &Actor,
+        session: SessionId,
+        table: &str,
+    ) -> Result<Sample, ActError> {
+        self.enclave().sample(actor, session, table).await
+    }
+
+    /// Answers an aggregate question of the closed class.
+    pub async fn ask(
+        &self,
+        actor: &Actor,
+        session: SessionId,
+        sql: &str,
+    ) -> Result<Sheet, ActError> {
+        self.enclave().ask(actor, session, sql).await
+    }
+
+    /// Says what a question would come to, without touching data.
+    pub async fn explain(
+        &self,
+        actor: &Actor,
+        session: SessionId,
+        sql: &str,
+    ) -> Result<Explanation, ActError> {
+        self.enclave().explain(actor, session, sql).await
+    }
+
+    /// Freezes a job by the hash of all that it depends on.
+    pub async fn submit_job(
+        &self,
+        actor: &Actor,
+        grant: GrantId,
+        sql: &str,
+        purpose: &str,
+    ) -> Result<JobId, ActError> {
+        self.enclave().submit_job(actor, grant, sql, purpose).await
+    }
+
+    /// Runs a frozen job on the full data; its output lies in quarantine.
+    pub async fn run_job(&self, actor: &Actor, job: JobId) -> Result<Job, ActError> {
+        self.enclave().run_job(actor, job).await
+    }
+
+    /// The terms of the grant that a data request comes to: granted columns with their labels,
+    /// people, operations, and no longer than the agreement.
+    pub(super) async fn grant_terms(
+        &self,
+        unit: &Unit,
+        cause: &Cause<'_>,
+    ) -> Result<Terms, ActError> {
+        let agreement_id = self.field_of(unit, cause, "agreement").await?;
+        let agreement = unit.load::<Agreement>(agreement_id).await?;
+        let wanted: Vec<Wanted> = self.field_of(unit, cause, "items").await?;
+        let mut items = Vec::new();
+        for Wanted { resource: id, columns } in wanted {
+            let resource = unit.load::<Resource>(id).await?;
+            let Some(item) = item_of(id, &resource, &columns) else {
+                let refusal = self.law().refuse(RESOURCE_SUPPLIED, &[]);
+                let why = refusal.because(format!("`{id}` has no data yet"));
+                return Err(unit.refuse(&StreamId::of::<Resource>(id), "grant.issue", why).await);
+            };
+            items.push(item);
+        }
+        let from: NaiveDate = self.field_of(unit, cause, "from").await?;
+        let to: NaiveDate = self.field_of(unit, cause, "to").await?;
+        let last = to.min(agreement.terms.to);
+        let morning = |day: NaiveDate| -> DateTime<Utc> {
+            day.and_time(chrono::NaiveTime::MIN).and_utc()
+                - chrono::Duration::hours(i64::from(self.law().utc_offset_hours))
+        };
+        Ok(Terms {
+            agreement: agreement_id,
+            scenario: self.field_of(unit, cause, "scenario").await?,
+            operator: agreement.terms.operator,
+            items,
+            operations: self.field_of(unit, cause, "operations").await?,
+            people: self.field_of(unit, cause, "people").await?,
+            from: morning(from),
+            to: morning(last.checked_add_days(Days::new(1)).unwrap_or(last)),
+        })
+    }
+}
+
+/// A granted resource: the columns asked for, and its subject key to count by.
+fn item_of(id: ResourceId, resource: &Resource, columns: &[String]) -> Option<Item> {
+    let description = resource.published.as_ref()?;
+    let subject = description.subject.as_ref();
+    let labels: BTreeMap<_, _> = description
+        .fields
+        .iter()
+        .filter(|field| {
+            columns.contains(&field.name) || subject.is_some_and(|it| it.key == field.name)
+        })
+        .map(|field| {
+            let facts = ColumnFacts {
+                subject_key: subject.is_some_and(|it| it.key == field.name),
+                identifier: field.role == resource::FieldRole::Identifier,
+                quantity: field.role == resource::FieldRole::Measure,
+                categorical: field.role == resource::FieldRole::Dimension,
+                level: description.level,
+            };
+            (field.name.clone(), default_label(facts))
+        })
+        .collect();
+    Some(Item {
+        resource: id,
+        dataset: resource.dataset?,
+        table: description.name.clone(),
+        columns: labels,
+        subject_key: subject.map(|it| it.key.clone()),
+        subject_kind: subject.and_then(|it| match it.kind {
+            resource::SubjectKind::NaturalPerson => Some(SubjectKind::Person),
+            resource::SubjectKind::LegalPerson
+            | resource::SubjectKind::UnincorporatedOrganisation => Some(SubjectKind::Enterprise),
+            resource::SubjectKind::Object => None,
+        }),
+    })
+}

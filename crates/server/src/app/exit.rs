@@ -1,0 +1,232 @@
+//! Exit: what the domain holds for an agreement is destroyed, shown to be gone, and certified.
+//!
+//! The case orders it in one unit of work; the deed comes after the commit, can be repeated, and
+//! is taken up again where a crash cut it off.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use shuyu_casework::{Agreement, Case, agreement};
+use shuyu_kernel::{Actor, AgreementId, CaseId, DatasetId, PersonId};
+use shuyu_law::ClauseId;
+use shuyu_oversight::{Destruction, DestructionCommand, DestructionId, DestructionStatus, Shown};
+use shuyu_store::{ActError, Entry, Filter, StreamId, Unit};
+use shuyu_vault::{Certificate, Dataset, DatasetCommand, DatasetState};
+
+use super::{App, effects::Cause, same_number, store};
+
+/// How data are destroyed here.
+const METHOD: &str = "data keys overwritten and deleted, encrypted objects deleted, reading tried";
+
+impl App {
+    /// Orders the destruction of everything that the domain holds for the case's agreement.
+    pub(super) async fn order_destruction(
+        &self,
+        unit: &Unit,
+        cause: &Cause<'_>,
+    ) -> Result<(), ActError> {
+        let agreement = super::facts::id_in(&cause.case.dossier.fields(), "agreement")
+            .or(cause.case.agreement)
+            .unwrap_or_else(|| same_number(cause.id));
+        let mut objects = BTreeSet::new();
+        for (id, dataset) in self.held_for(agreement).await? {
+            let reason = cause.case.title.clone();
+            if matches!(dataset.state, DatasetState::Open | DatasetState::Sealed { .. }) {
+                let order = DatasetCommand::OrderDestruction { reason };
+                unit.follow::<Dataset>(id, order, cause.clauses).await?;
+            }
+            objects.insert(id.to_string());
+        }
+        // Keys of the agreement's grants end with it, whether or not a result was made.
+        objects.insert(agreement.to_string());
+        // The stages before this one determined what the city wants determined.
+        let conditions = self
+            .law()
+            .parameter("destruction_conditions")
+            .and_then(|parameter| parameter.field("all_of")?.as_array().cloned())
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|condition| condition.as_str().map(str::to_owned))
+            .collect();
+        let command = DestructionCommand::Order {
+            agreement: Some(agreement),
+            objects,
+            ground: cause.case.title.clone(),
+            conditions,
+        };
+        let id: DestructionId = same_number(cause.id);
+        unit.follow::<Destruction>(id, command, cause.clauses).await?;
+        Ok(())
+    }
+
+    /// Carries out what was ordered, certifies it, and closes the agreements. Can be repeated.
+    pub(super) async fn finish_exits(&self) -> Result<(), ActError> {
+        for status in ["ordered", "approved", "destroyed"] {
+            let open = self.desk().list::<Destruction>(&Filter::status(status)).await;
+            for (id, destruction) in open.map_err(store)? {
+                self.finish(id, destruction).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, id: DestructionId, ordered: Destruction) -> Result<(), ActError> {
+        let case: CaseId = same_number(id);
+        let Some((_, case)) = self.desk().find::<Case>(case).await.map_err(store)? else {
+            return Ok(());
+        };
+        // Those who said yes in the case have approved, and one of them witnesses.
+        let mut approvers: Vec<PersonId> = Vec::new();
+        for act in case.dossier.acts.iter().filter(|act| !act.negative) {
+            if act.person != ordered.ordered_by && !approvers.contains(&act.person) {
+                approvers.push(act.person);
+            }
+        }
+        let clauses: Vec<ClauseId> =
+            self.law().refuse(shuyu_vault::DESTRUCTION_IS_PROVED, &[]).clauses;
+        let mut status = ordered.status;
+        if status == DestructionStatus::Ordered {
+            for person in &approvers {
+                let actor = self.actor(*person).await?;
+                let unit = self.desk().unit(&actor);
+                let approved =
+                    unit.follow::<Destruction>(id, DestructionCommand::Approve, &clauses).await?;
+                unit.commit().await?;
+                status = approved.state.status;
+                if status == DestructionStatus::Approved {
+                    break;
+                }
+            }
+        }
+        if status == DestructionStatus::Ordered {
+            return Ok(());
+        }
+        let Some(agreement) = ordered.agreement else { return Ok(()) };
+        let shown = self.destroy_all(agreement, &clauses).await?;
+        let by = self.actor(ordered.ordered_by).await?;
+        let witness = approvers.first().copied().unwrap_or(ordered.ordered_by);
+        self.desk()
+            .run(&by, |unit| {
+                let (shown, clauses) = (shown.clone(), clauses.clone());
+                async move {
+                    if status == DestructionStatus::Approved {
+                        let method = METHOD.to_owned();
+                        let destroy = DestructionCommand::Destroy { method, witness };
+                        unit.follow::<Destruction>(id, destroy, &clauses).await?;
+                    }
+                    let verify = DestructionCommand::Verify { shown };
+                    let done = unit.follow::<Destruction>(id, verify, &clauses).await?;
+                    let certificate = done.state.certificate.map(|it| it.content);
+                    let ended = unit.load::<Agreement>(agreement).await?;
+                    if let (Some(certificate), agreement::Status::Ended { .. }) =
+                        (certificate, &ended.status)
+                    {
+                        let close = agreement::Command::Close { certificate };
+                        unit.follow::<Agreement>(agreement, close, &clauses).await?;
+                    }
+                    Ok(())
+                }
+            })
+            .await
+    }
+
+    /// Destroys what the domain holds for an agreement, and tries to read each piece.
+    async fn destroy_all(
+        &self,
+        agreement: AgreementId,
+        clauses: &[ClauseId],
+    ) -> Result<Vec<Shown>, ActError> {
+        let mut shown = vec![Shown {
+            object: agreement.to_string(),
+            is_readable: false,
+            detail: "its grants have ended: no session opens under them".to_owned(),
+        }];
+        for (id, dataset) in self.held_for(agreement).await? {
+            let certificate = match &dataset.state {
+                DatasetState::Destroyed { certificate } => certificate.clone(),
+                DatasetState::Open
+                | DatasetState::Sealed { .. }
+                | DatasetState::DestructionOrdered { .. } => {
+                    self.destroy_one(agreement, id, &dataset, clauses).await?
+                }
+            };
+            shown.push(Shown {
+                object: id.to_string(),
+                is_readable: !certificate.reading_fails,
+                detail: certificate.attempts.join("; "),
+            });
+        }
+        Ok(shown)
+    }
+
+    async fn destroy_one(
+        &self,
+        agreement: AgreementId,
+        id: DatasetId,
+        dataset: &Dataset,
+        clauses: &[ClauseId],
+    ) -> Result<Certificate, ActError> {
+        let destroyed = self.vault().destroy(id, &dataset.manifests()).await;
+        let certificate = destroyed.map_err(|error| {
+            tracing::error!(%error, dataset = %id, "destruction is incomplete");
+            ActError::NotFound(StreamId::of::<Dataset>(id))
+        })?;
+        let unit = self.desk().unit(&Actor::system());
+        let record = DatasetCommand::RecordDestruction { certificate: certificate.clone() };
+        unit.follow::<Dataset>(id, record, clauses).await?;
+        unit.journal(&Entry {
+            subject: StreamId::of::<Agreement>(agreement),
+            act: "dataset.destroyed".to_owned(),
+            clauses: clauses.to_vec(),
+            body: json!({ "dataset": id, "objects": certificate.objects.len() }),
+        });
+        unit.commit().await?;
+        Ok(certificate)
+    }
+
+    /// What the domain holds for an agreement: results in quarantine and copies.
+    async fn held_for(
+        &self,
+        agreement: AgreementId,
+    ) -> Result<Vec<(DatasetId, Dataset)>, ActError> {
+        let all = self.desk().list::<Dataset>(&Filter::default()).await.map_err(store)?;
+        Ok(all.into_iter().filter(|(_, dataset)| dataset.agreement == Some(agreement)).collect())
+    }
+
+    /// The certificates of what was destroyed for an agreement.
+    pub async fn destroyed_for(
+        &self,
+        agreement: AgreementId,
+    ) -> Result<Vec<(DatasetId, Certificate)>, ActError> {
+        let held = self.held_for(agreement).await?;
+        Ok(held
+            .into_iter()
+            .filter_map(|(id, dataset)| match dataset.state {
+                DatasetState::Destroyed { certificate } => Some((id, certificate)),
+                DatasetState::Open
+                | DatasetState::Sealed { .. }
+                | DatasetState::DestructionOrdered { .. } => None,
+            })
+            .collect())
+    }
+
+    /// What a crash left half-done is taken up or removed.
+    pub(super) async fn recover(&self) -> Result<(), super::OpenError> {
+        let datasets = self.desk().list::<Dataset>(&Filter::default()).await?;
+        let committed: Vec<_> =
+            datasets.iter().flat_map(|(_, dataset)| dataset.manifests()).collect();
+        let swept = self.vault().sweep(&committed).await?;
+        if !swept.objects.is_empty() || !swept.keys.is_empty() {
+            tracing::info!(
+                objects = swept.objects.len(),
+                keys = swept.keys.len(),
+                "swept leftovers"
+            );
+        }
+        self.enclave().recover().await?;
+        if let Err(error) = self.finish_exits().await {
+            tracing::warn!(%error, "a destruction waits to be finished");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! The rooms put together: every act of the platform, for HTTP, the command line and tests alike.
+//!
+//! An act that touches several rooms is one function here, in one unit of work. What is decided
+//! is decided by the rooms and the law; here it is only gathered and handed on.
+
+mod cases;
+pub mod deployment;
+mod documents;
+mod domain;
+mod effects;
+mod exit;
+mod facts;
+mod gate;
+pub mod password;
+mod people;
+mod prove;
+mod supervise;
+mod supply;
+pub mod token;
+mod trade;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use shuyu_enclave::Enclave;
+use shuyu_kernel::{Clock, ContentHash, Entropy, Id, Ids};
+use shuyu_law::{Law, Rule};
+use shuyu_store::{ActError, Desk, Registry, StoreError};
+use shuyu_vault::{Vault, VaultError};
+
+pub use cases::Act;
+pub use deployment::{Access, Config, Deployment, DeploymentError};
+pub use documents::DocumentError;
+pub use gate::GateError;
+pub use people::{NewPerson, SignInError};
+pub use prove::ProveError;
+pub use supervise::Fallen;
+pub use supply::{Delivered, SupplyError};
+use token::TokenKey;
+pub use trade::{Downloaded, NewProduct, TradeError};
+
+/// The application: one deployment, opened.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+struct Parts {
+    dir: PathBuf,
+    /// Kept for its lock: nobody else opens the directory while this lives.
+    _deployment: Deployment,
+    desk: Desk,
+    ids: Ids,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    vault: Vault,
+    enclave: Enclave,
+    tokens: TokenKey,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "App({})", self.0.dir.display())
+    }
+}
+
+/// Why an application cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error("the vault: {0}")]
+    Vault(#[from] VaultError),
+    /// What a crash left could not be taken up.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The threads on which work is done cannot be started.
+    #[error("threads cannot be started: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+impl App {
+    /// Opens a deployment: database, vault, domain. What a crash left half-done is removed.
+    pub async fn open(
+        deployment: Deployment,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let desk = Desk::open(
+            deployment.store(),
+            Arc::new(registry()),
+            deployment.laws().clone(),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            deployment.signer()?,
+        )
+        .await?;
+        let vault = Vault::local(
+            &deployment.dir().join("vault"),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        )?;
+        let ids = Ids::new(Arc::clone(&clock), Arc::clone(&entropy));
+        let enclave = Enclave::open(desk.clone(), vault.clone(), ids.clone())?;
+        let app = Self(Arc::new(Parts {
+            dir: deployment.dir().to_owned(),
+
+            ids,
+            tokens: deployment.token_key()?,
+            desk,
+            clock,
+            entropy,
+            vault,
+            enclave,
+            _deployment: deployment,
+        }));
+        app.recover().await?;
+        Ok(app)
+    }
+
+    /// The store.
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// The law in force.
+    pub fn law(&self) -> &Law {
+        &self.0.desk.laws().current
+    }
+
+    /// The vault.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// The operation domain.
+    pub fn enclave(&self) -> &Enclave {
+        &self.0.enclave
+    }
+
+    /// The directory of the deployment.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// An id that was not given out before.
+    pub fn fresh<I: Id>(&self) -> I {
+        self.0.ids.fresh()
+    }
+}
+
+/// The rules that the composition enforces.
+pub const RULES: &[Rule] = &[
+    people::MAY_SIGN_IN,
+    documents::READ_BY_PARTIES,
+    effects::DOSSIER_COMPLETE,
+    supply::DATA_OF_PROVIDER,
+    domain::RESOURCE_SUPPLIED,
+    prove::LEDGER_PROVES,
+    trade::USE_BY_SUBSCRIBER,
+];
+
+pub use prove::LEDGER_PROVES;
+
+/// Every kind of entity that a deployment knows.
+pub fn registry() -> Registry {
+    Registry::new()
+        .with::<shuyu_casework::Case>()
+        .with::<shuyu_casework::Agreement>()
+        .with::<shuyu_casework::Scenario>()
+        .with::<shuyu_casework::Organisation>()
+        .with::<shuyu_casework::Person>()
+        .with::<shuyu_casework::Instrument>()
+        .with::<shuyu_catalogue::Resource>()
+        .with::<shuyu_vault::Dataset>()
+        .with::<shuyu_enclave::Grant>()
+        .with::<shuyu_enclave::Session>()
+        .with::<shuyu_enclave::Job>()
+        .with::<shuyu_enclave::Release>()
+        .with::<shuyu_enclave::Given>()
+        .with::<shuyu_market::Product>()
+        .with::<shuyu_market::Price>()
+        .with::<shuyu_market::Subscription>()
+        .with::<shuyu_market::Invoice>()
+        .with::<shuyu_market::Posting>()
+        .with::<shuyu_market::Settlement>()
+        .with::<shuyu_oversight::Alert>()
+        .with::<shuyu_oversight::Task>()
+        .with::<shuyu_oversight::Rectification>()
+        .with::<shuyu_oversight::Evaluation>()
+        .with::<shuyu_oversight::Cut>()
+        .with::<shuyu_oversight::Destruction>()
+        .with::<shuyu_oversight::Notice>()
+        .with::<shuyu_oversight::Filing>()
+}
+
+/// The id of another kind with the same number: what a case makes has the number of the case, so
+/// that each can be found from the other.
+pub(crate) fn same_number<I: Id>(of: impl Id) -> I {
+    I::from_u128(of.to_u128())
+}
+
+/// The digest under which a case's content stands for what it decided on.
+pub(crate) fn content_of(case: &shuyu_casework::Case) -> ContentHash {
+    case.dossier.content
+}
+
+/// A failure of the store inside an act.
+pub(crate) fn store(error: StoreError) -> ActError {
+    ActError::Store(error)
+}

@@ -1,0 +1,252 @@
+//! Organisations and people: registering, signing in, in which roles somebody acts.
+
+use std::collections::BTreeSet;
+
+use chrono::Duration;
+use serde_json::json;
+use shuyu_casework::{Organisation, Person, organisation, person};
+use shuyu_kernel::{Actor, OrganisationId, PersonId};
+use shuyu_law::{ClauseId, Rule};
+use shuyu_store::{ActError, Entry, Filter, StoreError, StreamId};
+
+use super::{
+    App,
+    password::{self, PasswordError, PasswordHash},
+    token::{Token, TokenError},
+};
+
+/// A token is good for this long.
+const TOKEN_HOURS: i64 = 8;
+/// So many wrong passwords within [`LOCK_MINUTES`] lock a sign-in name for as long.
+const WRONG_PASSWORDS: u64 = 5;
+const LOCK_MINUTES: i64 = 30;
+
+pub(super) const MAY_SIGN_IN: Rule = Rule::new("sign-in-known");
+
+/// A person to be registered.
+#[derive(Debug, Clone)]
+pub struct NewPerson {
+    /// For whom they act.
+    pub organisation: OrganisationId,
+    /// By what they sign in; unique.
+    pub sign_in: String,
+    /// Their name.
+    pub name: String,
+    /// Their first password.
+    pub password: String,
+    /// Their roles, among those of the organisation.
+    pub roles: BTreeSet<String>,
+}
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Name and password do not fit, or the person is closed. Which of them is not said.
+    #[error("the sign-in name or the password is wrong")]
+    Wrong,
+    /// Too many wrong passwords.
+    #[error("too many wrong passwords: try again in {LOCK_MINUTES} minutes")]
+    Locked,
+    /// The token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The password cannot be used.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The act.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Founds the deployment: its first entry, and the first administrator and auditor.
+    ///
+    /// Nobody is there yet to permit it, so the platform itself registers them.
+    pub async fn found(
+        &self,
+        administrator: (&str, &str),
+        auditor: (&str, &str),
+    ) -> Result<(), SignInError> {
+        let clauses = [ClauseId::new("baseline/4.1"), ClauseId::new("baseline/4.2")];
+        let system = Actor::system();
+        let mut staff = Vec::new();
+        for (role, (sign_in, password)) in [("administrator", administrator), ("auditor", auditor)]
+        {
+            let hash = password::hash(password, password::LENGTH, &*self.0.entropy)?;
+            staff.push((role, sign_in.to_owned(), kept(&hash)));
+        }
+        let unit = self.desk().unit(&system);
+        unit.journal(&Entry {
+            subject: StreamId::new("deployment", &self.law().city),
+            act: "deployment.found".to_owned(),
+            clauses: clauses.to_vec(),
+            body: json!({
+                "city": self.law().city,
+                "pack": self.law().version,
+                "status": self.law().regulation.status,
+            }),
+        });
+        for (role, sign_in, password_hash) in staff {
+            let organisation: OrganisationId = self.fresh();
+            let roles = BTreeSet::from([role.to_owned()]);
+            let register = organisation::Command::Register {
+                name: format!("{}/{role}", self.law().city),
+                roles: roles.clone(),
+                record: organisation::Record::default(),
+            };
+            unit.follow::<Organisation>(organisation, register, &clauses).await?;
+            let register = person::Command::Register {
+                organisation,
+                organisation_roles: roles.clone(),
+                name: sign_in.clone(),
+                sign_in,
+                password_hash,
+                roles,
+            };
+            unit.follow::<Person>(self.fresh(), register, &clauses).await?;
+        }
+        unit.commit().await?;
+        Ok(())
+    }
+
+    /// Registers an organisation in its roles.
+    pub async fn register_organisation(
+        &self,
+        actor: &Actor,
+        name: &str,
+        roles: BTreeSet<String>,
+        record: organisation::Record,
+    ) -> Result<OrganisationId, ActError> {
+        let id = self.fresh();
+        let command = organisation::Command::Register { name: name.to_owned(), roles, record };
+        self.desk().act::<Organisation>(actor, id, command).await?;
+        Ok(id)
+    }
+
+    /// Registers a person of an organisation.
+    pub async fn register_person(
+        &self,
+        actor: &Actor,
+        new: NewPerson,
+    ) -> Result<PersonId, SignInError> {
+        let hash = self.hash(new.password).await?;
+        let id: PersonId = self.fresh();
+        self.desk()
+            .run(actor, |unit| {
+                let (new_roles, sign_in, name) =
+                    (new.roles.clone(), new.sign_in.clone(), new.name.clone());
+                let password_hash = kept(&hash);
+                async move {
+                    let organisation = unit.load::<Organisation>(new.organisation).await?;
+                    let command = person::Command::Register {
+                        organisation: new.organisation,
+                        organisation_roles: organisation.roles.clone(),
+                        sign_in,
+                        name,
+                        password_hash,
+                        roles: new_roles,
+                    };
+                    unit.act::<Person>(id, command).await?;
+                    Ok(())
+                }
+            })
+            .await?;
+        Ok(id)
+    }
+
+    /// Signs a person in: a bearer token, if name and password fit.
+    pub async fn sign_in(&self, sign_in: &str, password: &str) -> Result<String, SignInError> {
+        let subject = StreamId::new("sign_in", &sign_in);
+        let since = self.now() - Duration::minutes(LOCK_MINUTES);
+        let until = self.now() + Duration::microseconds(1);
+        let wrong = self.desk().count(&subject, "sign_in.refuse", since, until).await?;
+        if wrong >= WRONG_PASSWORDS {
+            return Err(SignInError::Locked);
+        }
+        let found = self.desk().list::<Person>(&Filter::name(sign_in)).await?;
+        let found = found.into_iter().find(|(_, person)| person.is_open);
+        let hash = found.as_ref().and_then(|(_, person)| of_kept(&person.password_hash));
+        let given = password.to_owned();
+        let fits = tokio::task::spawn_blocking(move || {
+            if let Some(hash) = hash {
+                return password::verify(&given, &hash);
+            }
+            password::verify_nobody(&given);
+            false
+        })
+        .await
+        .unwrap_or(false);
+        let Some((id, person)) = found.filter(|_| fits) else {
+            let refusal = self.law().refuse(MAY_SIGN_IN, &[]);
+            let entry = Entry {
+                subject,
+                act: "sign_in.refuse".to_owned(),
+                clauses: refusal.clauses,
+                body: json!({ "refused": refusal.rule }),
+            };
+            self.desk().journal(&Actor::system(), entry).await?;
+            return Err(SignInError::Wrong);
+        };
+        let actor = self.acting(id, &person).await?;
+        let entry = Entry {
+            subject: StreamId::of::<Person>(id),
+            act: "person.sign_in".to_owned(),
+            clauses: Vec::new(),
+            body: json!({}),
+        };
+        self.desk().journal(&actor, entry).await?;
+        let expires_at = self.now() + Duration::hours(TOKEN_HOURS);
+        Ok(self.0.tokens.seal(&Token { person: id, epoch: person.epoch, expires_at }))
+    }
+
+    /// Signs a person out: all their tokens end.
+    pub async fn sign_out(&self, actor: &Actor) -> Result<(), ActError> {
+        self.desk().act::<Person>(actor, actor.person, person::Command::SignOut).await?;
+        Ok(())
+    }
+
+    /// Who the bearer of a token is, and in which roles they act at this moment.
+    pub async fn actor_of(&self, token: &str) -> Result<Actor, SignInError> {
+        let token = self.0.tokens.open(token, self.now())?;
+        let found = self.desk().find::<Person>(token.person).await?;
+        match found {
+            Some((_, person)) if person.is_open && person.epoch == token.epoch => {
+                Ok(self.acting(token.person, &person).await?)
+            }
+            Some(_) | None => Err(TokenError::Invalid.into()),
+        }
+    }
+
+    /// The actor that a registered person is.
+    pub async fn actor(&self, id: PersonId) -> Result<Actor, ActError> {
+        let found = self.desk().find::<Person>(id).await?;
+        let (_, person) = found.ok_or_else(|| ActError::NotFound(StreamId::of::<Person>(id)))?;
+        self.acting(id, &person).await
+    }
+
+    async fn acting(&self, id: PersonId, person: &Person) -> Result<Actor, ActError> {
+        let organisation = person.organisation;
+        let found = self.desk().find::<Organisation>(organisation).await?;
+        let (_, organisation) =
+            found.ok_or_else(|| ActError::NotFound(StreamId::of::<Organisation>(organisation)))?;
+        Ok(person.actor(id, &organisation, self.law()))
+    }
+
+    async fn hash(&self, password: String) -> Result<PasswordHash, PasswordError> {
+        let entropy = std::sync::Arc::clone(&self.0.entropy);
+        tokio::task::spawn_blocking(move || password::hash(&password, password::LENGTH, &*entropy))
+            .await
+            .unwrap_or(Err(PasswordError::Hash))
+    }
+}
+
+fn kept(hash: &PasswordHash) -> String {
+    serde_json::to_string(hash).unwrap_or_default()
+}
+
+fn of_kept(text: &str) -> Option<PasswordHash> {
+    serde_json::from_str(text).ok()
+}

@@ -1,0 +1,409 @@
+//! Products in the market: drafting, subscribing, delivering, metering, invoicing, settling.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use shuyu_casework::{Agreement, Organisation, Scenario, scenario};
+use shuyu_enclave::Release;
+use shuyu_kernel::{
+    Actor, AgreementId, ContentHash, InvoiceId, ProductId, ReleaseId, Share, SubscriptionId,
+};
+use shuyu_law::Rule;
+use shuyu_market::{
+    AgreementFacts, Answer, Beneficiary, Invoice, InvoiceCommand, KeyHash, OfferFacts, Posting,
+    PostingCommand, PostingId, Price, Product, ProductCommand, ProductDraft, QueryError,
+    ReleaseFacts, ReleasedTable, ScenarioFacts, Settlement, SettlementCommand, SettlementId,
+    Subscription, SubscriptionCommand, SubscriptionOrder, Substance, TrialBalance, Usage,
+    UsageCount,
+};
+use shuyu_store::{ActError, Context, Entry, Filter, StoreError, StreamId, Unit};
+
+use super::{App, gate::GateError, store};
+
+pub(super) const USE_BY_SUBSCRIBER: Rule = Rule::new("use-by-subscriber");
+
+/// The act under which each use of a product is metered.
+const USE: &str = "subscription.use";
+
+/// Why a product is not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum TradeError {
+    /// The act.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The released content cannot be had.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The call of a query API is not as its template asks.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A package is asked of an API, or the other way round.
+    #[error("this product is not delivered in that way")]
+    OtherDelivery,
+}
+
+impl From<StoreError> for TradeError {
+    fn from(error: StoreError) -> Self {
+        Self::Act(ActError::Store(error))
+    }
+}
+
+/// A data package as it is delivered.
+#[derive(Debug, Clone)]
+pub struct Downloaded {
+    /// Its bytes, re-hashed at delivery.
+    pub bytes: Vec<u8>,
+    /// Their hash.
+    pub content: ContentHash,
+}
+
+/// What a product to be drafted says of itself.
+#[derive(Debug, Clone)]
+pub struct NewProduct {
+    /// What people call it.
+    pub title: String,
+    /// The form, as the pack names forms.
+    pub form: String,
+    /// How it is delivered.
+    pub substance: Substance,
+    /// For the public's use or for industry's.
+    pub use_kind: String,
+    /// The purposes that it may be used for, as the pack names them.
+    pub purposes: BTreeSet<String>,
+    /// The release that it is made of.
+    pub release: ReleaseId,
+}
+
+impl App {
+    /// Drafts a product on released content.
+    pub async fn draft_product(
+        &self,
+        actor: &Actor,
+        new: NewProduct,
+    ) -> Result<ProductId, ActError> {
+        let id: ProductId = self.fresh();
+        self.desk()
+            .run(actor, |unit| {
+                let new = new.clone();
+                async move {
+                    let draft = self.product_draft(&unit, new).await?;
+                    unit.act::<Product>(id, ProductCommand::Draft(Box::new(draft))).await?;
+                    Ok(id)
+                }
+            })
+            .await
+    }
+
+    async fn product_draft(&self, unit: &Unit, new: NewProduct) -> Result<ProductDraft, ActError> {
+        let release = unit.load::<Release>(new.release).await?;
+        let grant = unit.load::<shuyu_enclave::Grant>(release.grant).await?;
+        let agreement = unit.load::<Agreement>(grant.terms.agreement).await?;
+        let scenario = unit.load::<Scenario>(grant.terms.scenario).await?;
+        let mut providers = BTreeSet::new();
+        for item in &grant.terms.items {
+            providers.insert(unit.load::<shuyu_catalogue::Resource>(item.resource).await?.provider);
+        }
+        let content = release.check_released(self.law()).ok();
+        Ok(ProductDraft {
+            title: new.title,
+            form: new.form,
+            substance: new.substance,
+            use_kind: new.use_kind,
+            purposes: new.purposes,
+            content: content.unwrap_or(release.proposal.package),
+            agreement: AgreementFacts {
+                id: grant.terms.agreement,
+                operator: agreement.terms.operator,
+                is_active: agreement.is_in_operation(self.now()),
+            },
+            scenario: ScenarioFacts {
+                id: grant.terms.scenario,
+                agreement: scenario.agreement,
+                is_approved: matches!(scenario.status, scenario::Status::Approved { .. }),
+            },
+            release: ReleaseFacts {
+                id: new.release,
+                agreement: grant.terms.agreement,
+                scenario: grant.terms.scenario,
+                content,
+                providers,
+                // Data reach the operator by grant, without a charge.
+                is_from_free_data: true,
+            },
+        })
+    }
+
+    /// Subscribes the actor's organisation to a product. For an API, the key is returned, once.
+    pub async fn subscribe(
+        &self,
+        actor: &Actor,
+        product: ProductId,
+        order: SubscriptionOrder,
+    ) -> Result<(SubscriptionId, Option<String>), ActError> {
+        let id: SubscriptionId = self.fresh();
+        self.desk()
+            .run(actor, |unit| {
+                let order = order.clone();
+                async move {
+                    let offered = unit.load::<Product>(product).await?;
+                    let price = unit.find::<Price>(product).await?.map(|(_, price)| price);
+                    let key = match &offered.substance {
+                        Substance::Package => None,
+                        Substance::Api { .. } => Some(KeyHash::issue(&*self.0.entropy)),
+                    };
+                    let (shown, kept) = key.unzip();
+                    let offer = OfferFacts { id: product, product: offered, price };
+                    let command =
+                        SubscriptionCommand::Subscribe { offer: Box::new(offer), order, key: kept };
+                    unit.act::<Subscription>(id, command).await?;
+                    Ok((id, shown))
+                }
+            })
+            .await
+    }
+
+    /// Delivers a data package to a subscriber. The delivery is metered before it is handed out.
+    pub async fn download(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+    ) -> Result<Downloaded, TradeError> {
+        let subscription = self.subscription(id).await?;
+        let product = self.product(subscription.product).await?;
+        if !matches!(product.substance, Substance::Package) {
+            return Err(TradeError::OtherDelivery);
+        }
+        let subject = StreamId::of::<Subscription>(id);
+        if actor.organisation != subscription.consumer {
+            let refusal = self.law().refuse(USE_BY_SUBSCRIBER, &[]);
+            return Err(self.desk().refuse(actor, &subject, USE, refusal).await.into());
+        }
+        self.check_use(actor, id, &subscription, None).await?;
+        let bytes = self.released(product.release).await?;
+        let usage = usage(&subscription, product.content, None);
+        self.meter(actor, id, &usage).await?;
+        Ok(Downloaded { bytes, content: product.content })
+    }
+
+    /// Answers a call of a query API, by its key. The call is metered before it is answered.
+    pub async fn call(
+        &self,
+        id: SubscriptionId,
+        key: &str,
+        arguments: &BTreeMap<String, serde_json::Value>,
+    ) -> Result<Answer, TradeError> {
+        let subscription = self.subscription(id).await?;
+        let product = self.product(subscription.product).await?;
+        let Substance::Api { template } = &product.substance else {
+            return Err(TradeError::OtherDelivery);
+        };
+        let caller = Actor { organisation: subscription.consumer, ..Actor::system() };
+        self.check_use(&caller, id, &subscription, Some(&KeyHash::of(key))).await?;
+        let table = ReleasedTable::from_csv(&self.released(product.release).await?)?;
+        let answer = table.answer(template, arguments)?;
+        let body = serde_json::to_vec(&answer.rows).unwrap_or_default();
+        let usage = usage(&subscription, ContentHash::of(&body), Some(answer.rows.len() as u64));
+        self.meter(&caller, id, &usage).await?;
+        Ok(answer)
+    }
+
+    async fn check_use(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        subscription: &Subscription,
+        key: Option<&KeyHash>,
+    ) -> Result<(), TradeError> {
+        let subject = StreamId::of::<Subscription>(id);
+        let ctx = Context { now: self.now(), actor, law: self.law() };
+        let used = self.desk().count(&subject, USE, subscription.since, forever()).await?;
+        let checked = match key {
+            Some(key) => subscription.check_key(key, &ctx),
+            None => Ok(()),
+        };
+        match checked.and_then(|()| subscription.check_use(used, &ctx)) {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(self.desk().refuse(actor, &subject, USE, refusal).await.into()),
+        }
+    }
+
+    async fn meter(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        usage: &Usage,
+    ) -> Result<(), TradeError> {
+        let entry = Entry {
+            subject: StreamId::of::<Subscription>(id),
+            act: USE.to_owned(),
+            clauses: Vec::new(),
+            body: serde_json::to_value(usage).unwrap_or_else(|_| json!({})),
+        };
+        self.desk().journal(actor, entry).await?;
+        Ok(())
+    }
+
+    /// Invoices what a subscriber has used since the last invoice, each use once, and posts it.
+    pub async fn invoice(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+    ) -> Result<(InvoiceId, Invoice), ActError> {
+        let invoice: InvoiceId = self.fresh();
+        let until = self.now();
+        let since = self.subscription(id).await?.since;
+        let subject = StreamId::of::<Subscription>(id);
+        let total = self.desk().count(&subject, USE, since, until).await.map_err(store)?;
+        self.desk()
+            .run(actor, |unit| async move {
+                let bill = SubscriptionCommand::Bill { invoice, total, until };
+                let billed = unit.follow::<Subscription>(id, bill, &[]).await?;
+                let usage = billed.events.iter().find_map(|event| UsageCount::of(id, event));
+                let Some(usage) = usage else {
+                    return Err(ActError::NotFound(StreamId::of::<Subscription>(id)));
+                };
+                let subscription = Box::new(billed.state);
+                let issue = InvoiceCommand::Issue { subscription, usage };
+                let issued = unit.act::<Invoice>(invoice, issue).await?;
+                let lines = issued.state.issue_lines();
+                self.post(&unit, format!("{invoice}/issue"), "invoice issued", lines).await?;
+                Ok((invoice, issued.state))
+            })
+            .await
+    }
+
+    /// Records that an invoice was paid.
+    pub async fn pay(
+        &self,
+        actor: &Actor,
+        id: InvoiceId,
+        reference: &str,
+    ) -> Result<Invoice, ActError> {
+        self.desk()
+            .run(actor, |unit| async move {
+                let amount = unit.load::<Invoice>(id).await?.total;
+                let pay = InvoiceCommand::Pay { amount, reference: reference.to_owned() };
+                let paid = unit.act::<Invoice>(id, pay).await?;
+                let lines = paid.state.payment_lines();
+                self.post(&unit, format!("{id}/payment"), "invoice paid", lines).await?;
+                Ok(paid.state)
+            })
+            .await
+    }
+
+    /// Shares the proceeds of an agreement's paid invoices as the agreement says, to the fen.
+    pub async fn settle(
+        &self,
+        actor: &Actor,
+        agreement: AgreementId,
+    ) -> Result<(SettlementId, Settlement), ActError> {
+        let id: SettlementId = self.fresh();
+        let paid = Filter { status: Some("paid".to_owned()), ..Filter::default() };
+        let ids: Vec<InvoiceId> = self
+            .desk()
+            .list::<Invoice>(&paid)
+            .await
+            .map_err(store)?
+            .into_iter()
+            .filter(|(_, invoice)| invoice.agreement == agreement)
+            .map(|(id, _)| id)
+            .collect();
+        let ids = &ids;
+        self.desk()
+            .run(actor, |unit| async move {
+                let terms = unit.load::<Agreement>(agreement).await?.terms;
+                let mut invoices = BTreeMap::new();
+                for invoice in ids {
+                    invoices.insert(*invoice, unit.load::<Invoice>(*invoice).await?);
+                }
+                let mut shares = Vec::new();
+                for share in &terms.shares {
+                    let party = self.beneficiary(&share.party, terms.operator).await?;
+                    shares.push(Share { party, weight: share.weight });
+                }
+                let command = SettlementCommand::Share { agreement, invoices, shares };
+                let settled = unit.act::<Settlement>(id, command).await?;
+                for invoice in ids {
+                    let settle = InvoiceCommand::Settle { settlement: id };
+                    unit.follow::<Invoice>(*invoice, settle, &settled.clauses).await?;
+                }
+                let lines = settled.state.share_lines();
+                self.post(&unit, format!("{id}/shares"), "proceeds shared", lines).await?;
+                Ok((id, settled.state))
+            })
+            .await
+    }
+
+    /// The books: what every account stands at, and whether they balance.
+    pub async fn trial_balance(&self) -> Result<TrialBalance, StoreError> {
+        let postings = self.desk().list::<Posting>(&Filter::default()).await?;
+        Ok(TrialBalance::of(postings.iter().map(|(_, posting)| posting)))
+    }
+
+    async fn post(
+        &self,
+        unit: &Unit,
+        source: String,
+        memo: &str,
+        lines: Vec<shuyu_market::Line>,
+    ) -> Result<(), ActError> {
+        if lines.iter().all(|line| line.amount.0 == 0) {
+            return Ok(());
+        }
+        let id: PostingId = self.fresh();
+        let command = PostingCommand::Post { source, memo: memo.to_owned(), lines };
+        unit.follow::<Posting>(id, command, &[]).await?;
+        Ok(())
+    }
+
+    /// Who a party of an agreement's shares is: an organisation by id, or by its role.
+    async fn beneficiary(
+        &self,
+        party: &str,
+        operator: shuyu_kernel::OrganisationId,
+    ) -> Result<Beneficiary, ActError> {
+        match party {
+            "operator" => return Ok(Beneficiary::Organisation { id: operator }),
+            "redistribution" => return Ok(Beneficiary::Redistribution),
+            "budget" => return Ok(Beneficiary::Budget),
+            _ => {}
+        }
+        if let Ok(id) = party.parse() {
+            return Ok(Beneficiary::Organisation { id });
+        }
+        let all = self.desk().list::<Organisation>(&Filter::default()).await.map_err(store)?;
+        let holder = all.into_iter().find(|(_, organisation)| {
+            organisation.is_open && organisation.roles_under(self.law()).contains(party)
+        });
+        match holder {
+            Some((id, _)) => Ok(Beneficiary::Organisation { id }),
+            None => Err(ActError::NotFound(StreamId::new("organisation", &party))),
+        }
+    }
+
+    async fn subscription(&self, id: SubscriptionId) -> Result<Subscription, ActError> {
+        let found = self.desk().find::<Subscription>(id).await.map_err(store)?;
+        found.map(|(_, it)| it).ok_or_else(|| ActError::NotFound(StreamId::of::<Subscription>(id)))
+    }
+
+    /// A product.
+    pub async fn product(&self, id: ProductId) -> Result<Product, ActError> {
+        let found = self.desk().find::<Product>(id).await.map_err(store)?;
+        found.map(|(_, it)| it).ok_or_else(|| ActError::NotFound(StreamId::of::<Product>(id)))
+    }
+}
+
+fn usage(subscription: &Subscription, delivered: ContentHash, rows: Option<u64>) -> Usage {
+    Usage {
+        product: subscription.product,
+        consumer: subscription.consumer,
+        unit: subscription.unit,
+        delivered,
+        rows,
+        charge: subscription.charge.clone(),
+    }
+}
+
+fn forever() -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::<chrono::Utc>::MAX_UTC
+}
