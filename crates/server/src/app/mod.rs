@@ -197,7 +197,6 @@ pub fn registry() -> Registry {
         .with::<shuyu_market::Settlement>()
         .with::<shuyu_oversight::Alert>()
         .with::<shuyu_oversight::Task>()
-        .with::<shuyu_oversight::Rectification>()
         .with::<shuyu_oversight::Evaluation>()
         .with::<shuyu_oversight::Cut>()
         .with::<shuyu_oversight::Destruction>()
