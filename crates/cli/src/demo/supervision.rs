@@ -39,9 +39,10 @@ impl Stage {
             ground: "out_of_scope_attempts".to_owned(),
             detail: "raw rows were asked for again after a refusal".to_owned(),
             severity: Severity::Critical,
-            organisation: self.cast.operator,
+            subject: made.agreement.to_string(),
+            organisation: Some(self.cast.operator),
             agreement: Some(made.agreement),
-            source: Source::Person,
+            source: Source::Person { id: officer.actor.person },
         };
         self.app.raise_alert(&officer.actor, finding).await?;
         self.show.did(&officer.name, "raises an alert about the operator", &[], None);

@@ -39,15 +39,14 @@ impl App {
         }
         // Keys of the agreement's grants end with it, whether or not a result was made.
         objects.insert(agreement.to_string());
-        // The stages before this one determined what the city wants determined.
-        let conditions = self
-            .law()
-            .parameter("destruction_conditions")
-            .and_then(|parameter| parameter.field("all_of")?.as_array().cloned())
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|condition| condition.as_str().map(str::to_owned))
-            .collect();
+        // What is determined stands in the dossier: nobody else can say so.
+        let conditions = match cause.case.dossier.field("determined") {
+            Some(serde_json::Value::Array(determined)) => determined
+                .iter()
+                .filter_map(|condition| condition.as_str().map(str::to_owned))
+                .collect(),
+            _ => BTreeSet::new(),
+        };
         let command = DestructionCommand::Order {
             agreement: Some(agreement),
             objects,
