@@ -40,6 +40,7 @@ pub struct Enclave {
     pub(crate) desk: Desk,
     pub(crate) vault: Vault,
     pub(crate) ids: Ids,
+    pub(crate) secret: [u8; 32],
     source: Arc<dyn Source>,
     pub(crate) engine: Arc<Engine>,
     runtime: Arc<RuntimeEnv>,
@@ -57,12 +58,12 @@ impl std::fmt::Debug for Enclave {
 
 impl Enclave {
     /// The domain of a deployment. What runs under a grant is stopped when the desk commits that
-    /// the grant is suspended or has ended, whoever commits it.
+    /// the grant is suspended or has ended, whoever commits it. `secret` keys pseudonyms.
     ///
     /// # Errors
     ///
     /// If the threads on which work is done cannot be started.
-    pub fn open(desk: Desk, vault: Vault, ids: Ids) -> std::io::Result<Self> {
+    pub fn open(desk: Desk, vault: Vault, ids: Ids, secret: [u8; 32]) -> std::io::Result<Self> {
         let cuts = Cuts::new();
         tokio::spawn(cuts.clone().watch(desk.clone()));
         let runtime = RuntimeEnvBuilder::new()
@@ -78,6 +79,7 @@ impl Enclave {
             desk,
             vault,
             ids,
+            secret,
             engine: Arc::new(Engine::new()),
             runtime,
             cuts,

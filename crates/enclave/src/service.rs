@@ -491,11 +491,11 @@ impl Enclave {
         found.and_then(|(_, it)| it.current().map(|it| it.rows)).ok_or_else(absent)
     }
 
-    /// What pseudonyms of an agreement are keyed with.
+    /// What pseudonyms of an agreement are keyed with: without it, nobody can try out whose a
+    /// pseudonym is.
     fn sample_secret(&self, grant: &Grant) -> [u8; 32] {
-        let root = self.desk.verifier().to_string();
         let agreement = grant.terms.agreement.to_string();
-        *ContentHash::of_parts(&[b"sample", root.as_bytes(), agreement.as_bytes()]).as_bytes()
+        *ContentHash::of_parts(&[b"sample", &self.secret, agreement.as_bytes()]).as_bytes()
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `shuyu.toml` | which city, which database |
 //! | `packs/<version>/` | the packs that it has been under; cases keep theirs |
-//! | `keys/` | the ledger's signing key, the tokens' key, the vault's keyring; owner-only |
+//! | `keys/` | the ledger's signing key, the keys of tokens and of pseudonyms; owner-only |
 //! | `ledger.vkey` | the ledger's public key: all that verification needs |
 //! | `shuyu.db` | the database, where it is the embedded one |
 //! | `vault/` | datasets, encrypted |
@@ -135,6 +135,8 @@ impl Deployment {
         write(&dir.join("ledger.vkey"), format!("{}\n", signer.verifier()).as_bytes())?;
         let token = TokenKey::generate(entropy);
         write_secret(&dir.join("keys/token"), hex::encode(token).as_bytes())?;
+        let pseudonyms = TokenKey::generate(entropy);
+        write_secret(&dir.join("keys/pseudonyms"), hex::encode(pseudonyms).as_bytes())?;
         // Written last: a directory with a configuration is whole.
         let text = toml_of(&config)
             .map_err(|why| DeploymentError::Config { path: dir.join(CONFIG), why })?;
@@ -194,13 +196,22 @@ impl Deployment {
 
     /// The key that seals bearer tokens.
     pub fn token_key(&self) -> Result<TokenKey, DeploymentError> {
-        let path = self.dir.join("keys/token");
+        Ok(TokenKey::new(&self.secret("keys/token")?))
+    }
+
+    /// What pseudonyms in samples are keyed with.
+    pub fn pseudonym_secret(&self) -> Result<[u8; 32], DeploymentError> {
+        self.secret("keys/pseudonyms")
+    }
+
+    fn secret(&self, name: &str) -> Result<[u8; 32], DeploymentError> {
+        let path = self.dir.join(name);
         let damaged = |why: String| DeploymentError::Key { path: path.clone(), why };
         let text = fs::read_to_string(&path).map_err(|error| damaged(error.to_string()))?;
         let mut secret = [0; 32];
         hex::decode_to_slice(text.trim(), &mut secret)
             .map_err(|error| damaged(error.to_string()))?;
-        Ok(TokenKey::new(&secret))
+        Ok(secret)
     }
 }
 

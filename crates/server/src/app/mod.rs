@@ -107,7 +107,12 @@ impl App {
             Arc::clone(&entropy),
         )?;
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&entropy));
-        let enclave = Enclave::open(desk.clone(), vault.clone(), ids.clone())?;
+        let enclave = Enclave::open(
+            desk.clone(),
+            vault.clone(),
+            ids.clone(),
+            deployment.pseudonym_secret()?,
+        )?;
         let app = Self(Arc::new(Parts {
             dir: deployment.dir().to_owned(),
 
