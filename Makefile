@@ -1,7 +1,7 @@
 # Everything a developer or the build machine runs. `make check` sets a fresh machine up and
 # passes every test; nothing else is needed but Rust and a C linker.
 
-.PHONY: check setup lint test law demo clean
+.PHONY: check setup lint test law demo bench clean
 
 check: setup lint law test
 
@@ -12,7 +12,7 @@ setup:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo deny --offline check bans licenses sources
+	cargo deny check bans licenses sources
 
 # The packs are sound.
 law:
@@ -23,6 +23,9 @@ test:
 
 demo:
 	cargo run --locked -p shuyu-cli -- demo --city hangzhou
+
+bench:
+	bench/run all
 
 clean:
 	cargo clean

@@ -44,7 +44,7 @@ enum Bench {
     },
     /// Rulings under 600 policies, with 10 to 100,000 grants.
     Authorise,
-    /// Rows a second from CSV to encrypted Parquet under all rules, beside DuckDB and Polars.
+    /// Rows a second from CSV to encrypted Parquet under all rules, beside `DuckDB` and Polars.
     Ingest {
         /// How many persons the file has.
         #[arg(long, default_value_t = 1_000_000)]

@@ -170,5 +170,5 @@ async fn bare(path: &Path, sql: &str) -> Result<usize, Failure> {
     let path = path.to_str().ok_or("the folder's name is not text")?;
     context.register_parquet("persons", path, ParquetReadOptions::default()).await?;
     let batches = context.sql(sql).await?.collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+    Ok(batches.iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum())
 }
