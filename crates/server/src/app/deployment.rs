@@ -118,7 +118,9 @@ impl Deployment {
         for sub in ["keys", "vault", "documents", "ledger", "packs"] {
             make_dir(&dir.join(sub))?;
         }
-        owner_only(&dir.join("keys"))?;
+        for private in ["keys", "documents", "vault"] {
+            owner_only(&dir.join(private))?;
+        }
         write_packs(&dir.join("packs").join(&law.version.0), &packs, city)?;
 
         let mut seed = [0; 32];

@@ -1,4 +1,4 @@
-//! Documents that are attached to cases: kept by the hash of their content, sealed.
+//! Documents that are attached to cases: kept by the hash of their content, in owner-only files.
 
 use std::{fs, io, path::PathBuf};
 
