@@ -209,20 +209,10 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// Reads the head of a file, and its first bytes that are not ASCII, and tells its dialect.
+/// Reads the head of a file, and tells its dialect.
 pub(crate) fn detect(input: &mut impl Read, head_bytes: usize) -> Result<(Dialect, Vec<u8>)> {
     let mut head = Vec::new();
     input.take(head_bytes as u64).read_to_end(&mut head)?;
-    let mut sample = Vec::new();
-    while head.is_ascii() {
-        sample.clear();
-        if input.take(256 * 1024).read_to_end(&mut sample)? == 0 {
-            break;
-        }
-        if !sample.is_ascii() {
-            // The first characters may be cut in two by the edge of the sample: begin at ASCII.
-            break;
-        }
-    }
-    Ok((Dialect::detect(&head, &sample), head))
+    // Nothing more is read here: what is read and not handed on would be lost.
+    Ok((Dialect::detect(&head, &head), head))
 }
