@@ -11,7 +11,9 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() && !["tests", "target", "examples"].contains(&name) {
             sources(&path, found);
-        } else if name.ends_with(".rs") && !["tests.rs", "testing.rs"].contains(&name) {
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && !["tests.rs", "testing.rs"].contains(&name)
+        {
             found.push(path);
         }
     }
