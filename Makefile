@@ -1,7 +1,7 @@
 # Everything a developer or the build machine runs. `make check` sets a fresh machine up and
 # passes every test; nothing else is needed but Rust and a C linker.
 
-.PHONY: check setup lint test law demo bench clean
+.PHONY: check setup lint test law openapi demo bench clean
 
 check: setup lint law test
 
@@ -17,6 +17,10 @@ lint:
 # The packs are sound.
 law:
 	cargo run --locked -q -p shuyu-cli -- law check
+
+# The OpenAPI document, written anew; a test fails where it is not the interface's.
+openapi:
+	cargo run --locked -q -p shuyu-cli -- serve --openapi > docs/openapi.json
 
 test:
 	.ci/test

@@ -8,10 +8,15 @@ use shuyu_law::{ClauseId, Law, Next, Procedure, Refusal, Rule, Stage};
 use shuyu_store::Context;
 
 use crate::{
+    Facts,
     case::{Acting, Case, Command, CurrentStage, Event, Standing},
     dossier::{Act, Dossier, Objection, Reading},
     guard, rules,
 };
+
+/// The fact that tells whom a case concerns: for a role that several organisations hold, those
+/// of them that may act in it.
+pub const PARTIES: &str = "parties";
 
 pub(crate) fn decide(
     state: Option<&Case>,
@@ -146,6 +151,7 @@ fn act(
     let earlier: Vec<&Act> = case.dossier.acts_in(&stage.id, current.entry).collect();
     let role = check_voice(stage, &earlier, acting.role.as_deref(), ctx)?;
     check_separation(case, stage, &role, ctx)?;
+    check_party(stage, &role, &acting.facts, ctx)?;
     if acting.read != case.dossier.content {
         return Err(ctx.refuse(rules::CONTENT_BOUND).because(format!(
             "the dossier now reads {}, what was read is {}",
@@ -357,7 +363,7 @@ fn check_separation(
                 .because(format!("this person acted in the stage `{}`", act.stage))
                 .on(&stage.clauses));
         }
-        let same_body = holder(ctx.law, &act.role) == holder(ctx.law, role);
+        let same_body = ctx.law.holder_of(&act.role) == ctx.law.holder_of(role);
         if act.organisation == ctx.actor.organisation && !same_body {
             return Err(ctx
                 .refuse(rules::SUBMITTER_ORGANISATION)
@@ -368,12 +374,16 @@ fn check_separation(
     Ok(())
 }
 
-/// The role that holds `role` in the city: itself, or another.
-fn holder<'a>(law: &'a Law, role: &'a str) -> &'a str {
-    match law.roles.get(role).map(String::as_str) {
-        Some(other) if other != "self" => other,
-        _ => role,
+/// Refuses who holds a role, but is not the one whom the case concerns in it: another operator
+/// than the agreement's, another provider than the data's.
+fn check_party(stage: &Stage, role: &str, facts: &Facts, ctx: &Context<'_>) -> Result<(), Refusal> {
+    let parties = facts.get(PARTIES).and_then(|parties| parties.get(ctx.law.holder_of(role)));
+    let Some(parties) = parties.and_then(serde_json::Value::as_array) else { return Ok(()) };
+    let own = ctx.actor.organisation.to_string();
+    if parties.iter().any(|party| party.as_str() == Some(&own)) {
+        return Ok(());
     }
+    Err(ctx.refuse(rules::PARTY).on(&stage.clauses))
 }
 
 fn check_form(

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 
 pub use agreement::Agreement;
 pub use case::Case;
+pub use deciding::PARTIES;
 pub use desk::Cases;
 pub use dossier::{Act, Dossier, Objection, Reading};
 pub use guard::{EFFECTS, GUARDS};

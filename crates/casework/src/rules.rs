@@ -33,6 +33,8 @@ rules! {
     SUBMITTER = "submitter-does-not-approve";
     /// Who submits does not approve: not the same organisation.
     SUBMITTER_ORGANISATION = "submitting-organisation-does-not-approve";
+    /// Who acts in a role that several hold is the one whom the case concerns.
+    PARTY = "stage-is-for-the-party";
     /// A form must be filled as the law asks.
     FORM_VALID = "form-valid";
     /// The documents that the law asks for must be attached.

@@ -259,7 +259,7 @@ pub fn onward(stage: &Stage) -> Option<&Outcome> {
 
 /// The `number`th person who acts in a role, for the organisation that holds it.
 pub fn actor(law: &Law, role: &str, number: u32) -> Actor {
-    let holder = holder(law, role);
+    let holder = law.holder_of(role);
     let seed = ContentHash::of(holder.as_bytes());
     let mut half = [0_u8; 16];
     half.iter_mut().zip(seed.as_bytes()).for_each(|(to, from)| *to = *from);
@@ -269,18 +269,6 @@ pub fn actor(law: &Law, role: &str, number: u32) -> Actor {
         organisation: OrganisationId::from_u128(base),
         roles: law.roles_of(holder).iter().map(Role::new).collect(),
     }
-}
-
-/// The role whose holder holds `role` in the end.
-fn holder<'a>(law: &'a Law, role: &'a str) -> &'a str {
-    let mut held = role;
-    for _ in 0..law.roles.len() {
-        match law.roles.get(held).map(String::as_str) {
-            Some(other) if other != "self" => held = other,
-            _ => break,
-        }
-    }
-    held
 }
 
 /// Values of fields that a schema alone does not tell: the term of an agreement, the method of

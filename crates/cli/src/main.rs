@@ -6,6 +6,7 @@ mod generate;
 mod law;
 mod ledger;
 mod output;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Found a deployment in a new directory: pack, keys, ledger, first administrators.
     Init(founding::Init),
+    /// Serve the HTTP interface of a deployment.
+    Serve(serve::Serve),
     /// Run the main job from an agency's data to a paid product and its destruction.
     Demo(demo::Demo),
     /// Write the files of a synthetic city.
@@ -74,6 +77,7 @@ fn run(command: Command) -> Outcome {
         Command::Law(law) => law.run(),
         Command::Generate(generate) => generate.run(),
         Command::Init(init) => on_runtime(init.run()),
+        Command::Serve(serve) => on_runtime(serve.run()),
         Command::Demo(demo) => on_runtime(demo.run()),
         Command::Ledger(ledger) => on_runtime(ledger.run()),
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::{ContentHash, GrantId, JobId, OrganisationId, PersonId, ReleaseId};
+use shuyu_kernel::{Actor, ContentHash, GrantId, JobId, OrganisationId, PersonId, ReleaseId};
 use shuyu_law::{Attribute, Attributes, Law, PackVersion, Refusal};
 use shuyu_store::{Command, Context, Entity, Keys};
 
@@ -124,6 +124,11 @@ pub struct Release {
 }
 
 impl Release {
+    /// Whether it was put forward by the actor, or for their organisation.
+    pub(crate) fn is_own(&self, actor: &Actor) -> bool {
+        actor.person == self.author || actor.organisation == self.operator
+    }
+
     /// The digest of what may be read out.
     pub fn check_released(&self, law: &Law) -> Result<ContentHash, Refusal> {
         match self.status {
@@ -258,7 +263,7 @@ fn check_reviewer(
     content: ContentHash,
     ctx: &Context<'_>,
 ) -> Result<(), Refusal> {
-    if ctx.actor.person == release.author || ctx.actor.organisation == release.operator {
+    if release.is_own(ctx.actor) {
         return Err(ctx.refuse(REVIEWER_INDEPENDENT));
     }
     if content != release.proposal.hash() {

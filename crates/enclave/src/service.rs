@@ -9,7 +9,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shuyu_kernel::{Actor, ContentHash, DatasetId, GrantId, Id, JobId, ReleaseId, SessionId};
-use shuyu_law::ClauseId;
+use shuyu_law::{Attributes, ClauseId};
 use shuyu_store::{ActError, Entry, Filter, StoreError, StreamId};
 use shuyu_vault::{Dataset, DatasetCommand, Part};
 
@@ -18,7 +18,8 @@ use crate::{
     Output, OutputLimits, Proposal, Record, Release, ReleaseCommand, Sample, Session,
     SessionCommand, Specification, SubjectKind, examine, row_digest,
     rules::{
-        JOB_STATE, QUARANTINE_INTACT, QUERY_COMPLETED, RELEASE_OF_JOB, RELEASED_ONLY, SESSION_OPEN,
+        JOB_STATE, QUARANTINE_INTACT, QUERY_COMPLETED, RELEASE_OF_JOB, RELEASED_ONLY,
+        REVIEWER_INDEPENDENT, SESSION_OPEN,
     },
     sample,
 };
@@ -275,6 +276,19 @@ impl Enclave {
     ) -> Result<Release, ActError> {
         let command = ReleaseCommand::Reject { content, reason: reason.to_owned() };
         Ok(self.desk.act::<Release>(actor, id, command).await?.state)
+    }
+
+    /// Shows a reviewer what is put forward, as it lies in quarantine. Nobody who wrote it or whose
+    /// it is sees it here; that it was looked at stands in the log.
+    pub async fn inspect(&self, actor: &Actor, id: ReleaseId) -> Result<Vec<u8>, ActError> {
+        let (_, release) =
+            self.desk.read::<Release>(actor, id, "inspect", &Attributes::new()).await?;
+        if release.is_own(actor) {
+            let subject = StreamId::of::<Release>(id);
+            let refusal = self.desk.laws().current.refuse(REVIEWER_INDEPENDENT, &[]);
+            return Err(self.desk.refuse(actor, &subject, "release.inspect", refusal).await);
+        }
+        self.output(release.job).await
     }
 
     /// Reads out what was released: compared, to the byte, with what was reviewed.

@@ -81,6 +81,19 @@ impl Law {
         self.terms.get(id).cloned().unwrap_or_else(|| Text { zh: id.to_owned(), en: id.to_owned() })
     }
 
+    /// The role whose holder holds `role` in the city: itself, or another.
+    pub fn holder_of<'a>(&'a self, role: &'a str) -> &'a str {
+        let mut held = role;
+        // A pack whose roles hold one another in a circle is found by its check.
+        for _ in 0..self.roles.len() {
+            match self.roles.get(held).map(String::as_str) {
+                Some(other) if other != "self" => held = other,
+                _ => break,
+            }
+        }
+        held
+    }
+
     /// The roles that an organisation founded as `role` holds: that one, and those that the pack
     /// gives to it.
     pub fn roles_of(&self, role: &str) -> std::collections::BTreeSet<String> {

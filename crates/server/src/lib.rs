@@ -4,6 +4,7 @@
 //! the command line, the demonstration, or a test.
 
 pub mod app;
+pub mod http;
 mod vocabulary;
 
 pub use vocabulary::vocabulary;

@@ -31,8 +31,12 @@ pub fn vocabulary() -> Vocabulary {
         for command in kind.commands {
             vocabulary.actions.insert(format!("{}.{command}", kind.name));
         }
-        vocabulary.actions.insert(format!("{}.erase", kind.name));
+        for act in ["erase", "read"] {
+            vocabulary.actions.insert(format!("{}.{act}", kind.name));
+        }
         vocabulary.attributes.extend(kind.attributes.iter().map(|name| (*name).to_owned()));
     }
+    vocabulary.actions.extend(app::ACTIONS.iter().map(|act| (*act).to_owned()));
+    vocabulary.attributes.insert(app::CONCERNED.to_owned());
     vocabulary
 }

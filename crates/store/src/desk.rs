@@ -5,7 +5,7 @@ use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shuyu_kernel::{Actor, Clock, Entropy};
-use shuyu_law::{ClauseId, Refusal};
+use shuyu_law::{Attributes, ClauseId, Permit, Refusal};
 use shuyu_ledger::{Signer, Verifier};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -325,6 +325,70 @@ impl Desk {
             let state = folded.state.downcast_ref::<E>()?.clone();
             Some((Version::of_column(folded.row.version), state))
         }))
+    }
+
+    /// Reads an entity for `actor`, if the policies permit `<kind>.<act>`, such as `case.read`.
+    /// `context` is what the policies are told besides. That it was read, or that it was
+    /// refused, stands in the log before this returns.
+    pub async fn read<E: Entity>(
+        &self,
+        actor: &Actor,
+        id: E::Id,
+        act: &str,
+        context: &Attributes,
+    ) -> Result<(Version, E), ActError> {
+        let stream = StreamId::of::<E>(id);
+        let Some((version, state)) = self.find::<E>(id).await? else {
+            return Err(ActError::NotFound(stream));
+        };
+        let judged = self.judge::<E>(actor, id, act, &state, context);
+        let act = format!("{}.{act}", E::KIND);
+        match judged {
+            Ok(permit) => {
+                let entry = Entry { clauses: permit.clauses, ..Entry::new(stream, act, json!({})) };
+                self.journal(actor, entry).await?;
+                Ok((version, state))
+            }
+            Err(refusal) => Err(self.refuse(actor, &stream, &act, refusal).await),
+        }
+    }
+
+    /// Permits `act` on something that is no entity, such as the log itself, if the policies do.
+    /// That it was permitted or refused stands in the log before this returns.
+    pub async fn permit(
+        &self,
+        actor: &Actor,
+        subject: &StreamId,
+        act: &str,
+    ) -> Result<(), ActError> {
+        let law = &self.laws().current;
+        let ctx = Context { now: self.clock().now(), actor, law };
+        let empty = Attributes::new();
+        match ask(&ctx, subject, act, Attributes::new(), &empty) {
+            Ok(permit) => {
+                let entry = Entry::new(subject.clone(), act, json!({}));
+                self.journal(actor, Entry { clauses: permit.clauses, ..entry }).await?;
+                Ok(())
+            }
+            Err(refusal) => Err(self.refuse(actor, subject, act, refusal).await),
+        }
+    }
+
+    /// What the policies say of `<kind>.<act>` on an entity. Nothing is recorded: for lists, which
+    /// leave out what their reader may not see.
+    pub fn judge<E: Entity>(
+        &self,
+        actor: &Actor,
+        id: E::Id,
+        act: &str,
+        state: &E,
+        context: &Attributes,
+    ) -> Result<Permit, Refusal> {
+        // Who may look at what is for the law in force to say, whatever law the entity keeps.
+        let law = &self.laws().current;
+        let ctx = Context { now: self.clock().now(), actor, law };
+        let act = format!("{}.{act}", E::KIND);
+        ask(&ctx, &StreamId::of::<E>(id), &act, state.attributes(), context)
     }
 
     /// Entries of the log, in order, without personal fields.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shuyu_casework::{Case, Cases, case, desk::View};
+use shuyu_casework::{Case, case, desk::View};
 use shuyu_kernel::{Actor, AgreementId, CaseId, ContentHash};
 use shuyu_law::ClauseId;
-use shuyu_store::{ActError, StreamId};
+use shuyu_store::ActError;
 
-use super::{App, effects::Cause, store};
+use super::{App, effects::Cause};
 
 /// What somebody does in a stage.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ impl App {
             subject,
             agreement,
         };
-        self.in_case(actor, id, command).await?;
-        self.case(actor, id).await
+        let (case, _) = self.in_case(actor, id, command).await?;
+        self.seen(actor, id, &case)
     }
 
     /// Acts in the stage that a case is in. What follows from an outcome that stands happens in
@@ -71,9 +71,9 @@ impl App {
             read: act.read,
             facts,
         }));
-        let clauses = self.in_case(actor, id, command).await?;
+        let (case, clauses) = self.in_case(actor, id, command).await?;
         self.finish_exits().await?;
-        Ok((self.case(actor, id).await?, clauses))
+        Ok((self.seen(actor, id, &case)?, clauses))
     }
 
     /// Objects to a case whose stage gives time for it.
@@ -100,18 +100,6 @@ impl App {
         self.in_case(actor, id, command).await.map(drop)
     }
 
-    /// A case as an actor sees it: its stage, who may act, what to fill in and attach, by when.
-    pub async fn case(&self, actor: &Actor, id: CaseId) -> Result<View, ActError> {
-        let view = Cases::new(self.desk().clone()).view(actor, id).await.map_err(store)?;
-        view.ok_or_else(|| ActError::NotFound(StreamId::of::<Case>(id)))
-    }
-
-    /// The cases in which an actor may act now.
-    pub async fn tasks_of(&self, actor: &Actor) -> Result<Vec<View>, ActError> {
-        let tasks = Cases::new(self.desk().clone()).tasks(actor).await.map_err(store)?;
-        Ok(tasks.into_iter().map(|(_, view)| view).collect())
-    }
-
     /// Notes that the time of a case's stage has passed, with what follows from it.
     pub(super) async fn note_overdue(&self, id: CaseId) -> Result<(), ActError> {
         self.in_case(&Actor::system(), id, case::Command::NoteOverdue).await.map(drop)
@@ -122,7 +110,7 @@ impl App {
         actor: &Actor,
         id: CaseId,
         command: case::Command,
-    ) -> Result<Vec<ClauseId>, ActError> {
+    ) -> Result<(Case, Vec<ClauseId>), ActError> {
         self.desk()
             .run(actor, |unit| {
                 let command = command.clone();
@@ -141,7 +129,7 @@ impl App {
                         }
                     }
                     clauses.dedup();
-                    Ok(clauses)
+                    Ok((decided.state, clauses))
                 }
             })
             .await

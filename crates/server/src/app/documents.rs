@@ -9,7 +9,7 @@ use shuyu_store::{ActError, Entry, StreamId};
 use super::App;
 
 /// The largest document that is taken.
-const LARGEST_BYTES: usize = 64 << 20;
+pub const LARGEST_DOCUMENT_BYTES: usize = 64 << 20;
 
 pub(super) const READ_BY_PARTIES: Rule = Rule::new("documents-read-by-parties");
 
@@ -17,7 +17,7 @@ pub(super) const READ_BY_PARTIES: Rule = Rule::new("documents-read-by-parties");
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// It is empty or too large.
-    #[error("a document has 1 to {LARGEST_BYTES} bytes; this one has {0}")]
+    #[error("a document has 1 to {LARGEST_DOCUMENT_BYTES} bytes; this one has {0}")]
     Size(usize),
     /// There is none with this hash.
     #[error("there is no document {0}")]
@@ -40,7 +40,7 @@ impl App {
         actor: &Actor,
         bytes: Vec<u8>,
     ) -> Result<ContentHash, DocumentError> {
-        if bytes.is_empty() || bytes.len() > LARGEST_BYTES {
+        if bytes.is_empty() || bytes.len() > LARGEST_DOCUMENT_BYTES {
             return Err(DocumentError::Size(bytes.len()));
         }
         let hash = ContentHash::of(&bytes);

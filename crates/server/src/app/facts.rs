@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use shuyu_casework::{
-    Agreement, Case, Facts, Instrument, Organisation, Person, Scenario, agreement, instrument,
+    Agreement, Case, Facts, Instrument, Organisation, PARTIES, Person, Scenario, agreement,
+    instrument,
 };
 use shuyu_catalogue::Resource;
 use shuyu_enclave::Release;
@@ -24,7 +25,8 @@ impl App {
         }
         let law = self.desk().laws().of(Some(&case.pack)).map_err(ActError::Store)?;
         let stage = law.procedure(&case.procedure).and_then(|it| it.stage(&act.stage));
-        let mut facts = Facts::new();
+        let parties = self.parties(id, &case, &fields).await?;
+        let mut facts = Facts::from([(PARTIES.to_owned(), parties.fact())]);
         for guard in stage.map(|stage| stage.guards.as_slice()).unwrap_or_default() {
             let (name, fact) = match guard.as_str() {
                 "operator.eligible" => ("operator", self.operator_fact(&fields).await?),

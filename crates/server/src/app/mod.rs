@@ -14,6 +14,7 @@ mod gate;
 pub mod password;
 mod people;
 mod prove;
+mod reads;
 mod supervise;
 mod supply;
 pub mod token;
@@ -33,10 +34,11 @@ use shuyu_vault::{Vault, VaultError};
 
 pub use cases::Act;
 pub use deployment::{Access, Config, Deployment, DeploymentError};
-pub use documents::DocumentError;
+pub use documents::{DocumentError, LARGEST_DOCUMENT_BYTES};
 pub use gate::GateError;
 pub use people::{NewPerson, SignInError};
 pub use prove::ProveError;
+pub(crate) use reads::CONCERNED;
 pub use supervise::Fallen;
 pub use supply::{Delivered, SupplyError};
 use token::TokenKey;
@@ -164,6 +166,10 @@ impl App {
         self.0.ids.fresh()
     }
 }
+
+/// Acts that are no command of an entity, and that policies permit all the same.
+pub const ACTIONS: &[&str] =
+    &["release.inspect", reads::READ_LOG, reads::VERIFY_LOG, trade::READ_BOOKS];
 
 /// The rules that the composition enforces.
 pub const RULES: &[Rule] = &[

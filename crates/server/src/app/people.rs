@@ -159,6 +159,21 @@ impl App {
 
     /// Signs a person in: a bearer token, if name and password fit.
     pub async fn sign_in(&self, sign_in: &str, password: &str) -> Result<String, SignInError> {
+        let (id, person) = self.check_password(sign_in, password).await?;
+        let actor = self.acting(id, &person).await?;
+        let entry = Entry::new(StreamId::of::<Person>(id), "person.sign_in", json!({}));
+        self.desk().journal(&actor, entry).await?;
+        let expires_at = self.now() + Duration::hours(TOKEN_HOURS);
+        Ok(self.0.tokens.seal(&Token { person: id, epoch: person.epoch, expires_at }))
+    }
+
+    /// Who signs in by this name with this password. What does not fit is recorded, and too much
+    /// of it locks the name for a while.
+    async fn check_password(
+        &self,
+        sign_in: &str,
+        password: &str,
+    ) -> Result<(PersonId, Person), SignInError> {
         let subject = StreamId::new("sign_in", &sign_in);
         let since = self.now() - Duration::minutes(LOCK_MINUTES);
         let until = self.now() + Duration::microseconds(1);
@@ -179,27 +194,53 @@ impl App {
         })
         .await
         .unwrap_or(false);
-        let Some((id, person)) = found.filter(|_| fits) else {
-            let refusal = self.law().refuse(MAY_SIGN_IN, &[]);
-            let entry = Entry {
-                subject,
-                act: "sign_in.refuse".to_owned(),
-                clauses: refusal.clauses,
-                body: json!({ "refused": refusal.rule }),
-            };
-            self.desk().journal(&Actor::system(), entry).await?;
-            return Err(SignInError::Wrong);
-        };
-        let actor = self.acting(id, &person).await?;
-        let entry = Entry {
-            subject: StreamId::of::<Person>(id),
-            act: "person.sign_in".to_owned(),
-            clauses: Vec::new(),
-            body: json!({}),
-        };
-        self.desk().journal(&actor, entry).await?;
-        let expires_at = self.now() + Duration::hours(TOKEN_HOURS);
-        Ok(self.0.tokens.seal(&Token { person: id, epoch: person.epoch, expires_at }))
+        if let Some(found) = found.filter(|_| fits) {
+            return Ok(found);
+        }
+        let refusal = self.law().refuse(MAY_SIGN_IN, &[]);
+        let entry = Entry::new(subject, "sign_in.refuse", json!({ "refused": refusal.rule }));
+        self.desk().journal(&Actor::system(), Entry { clauses: refusal.clauses, ..entry }).await?;
+        Err(SignInError::Wrong)
+    }
+
+    /// Changes the actor's own password. The one that holds is asked for again, so that whoever
+    /// finds a browser open cannot lock its owner out; and every token ends.
+    pub async fn change_password(
+        &self,
+        actor: &Actor,
+        current: &str,
+        new: String,
+    ) -> Result<(), SignInError> {
+        let (_, person) = self
+            .desk()
+            .find::<Person>(actor.person)
+            .await?
+            .ok_or_else(|| ActError::NotFound(StreamId::of::<Person>(actor.person)))?;
+        self.check_password(&person.sign_in, current).await?;
+        let password_hash = kept(&self.hash(new).await?);
+        self.desk()
+            .run(actor, |unit| {
+                let password_hash = password_hash.clone();
+                async move {
+                    let change = person::Command::ChangePassword { password_hash };
+                    unit.act::<Person>(actor.person, change).await?;
+                    unit.act::<Person>(actor.person, person::Command::SignOut).await?;
+                    Ok(())
+                }
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Closes a person's account: they are out with their next request.
+    pub async fn close_person(
+        &self,
+        actor: &Actor,
+        id: PersonId,
+        reason: &str,
+    ) -> Result<(), ActError> {
+        let command = person::Command::Close { reason: reason.to_owned() };
+        self.desk().act::<Person>(actor, id, command).await.map(drop)
     }
 
     /// Signs a person out: all their tokens end.

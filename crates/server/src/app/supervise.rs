@@ -66,6 +66,16 @@ impl App {
         Ok(id)
     }
 
+    /// Looks into an alert, or closes it.
+    pub async fn change_alert(
+        &self,
+        actor: &Actor,
+        id: AlertId,
+        command: AlertCommand,
+    ) -> Result<Alert, ActError> {
+        Ok(self.desk().act::<Alert>(actor, id, command).await?.state)
+    }
+
     /// Cuts everything that rests on an agreement at once, where the city lets the actor do so.
     pub async fn cut(
         &self,

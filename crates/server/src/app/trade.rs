@@ -22,8 +22,13 @@ use super::{App, gate::GateError, store};
 
 pub(super) const USE_BY_SUBSCRIBER: Rule = Rule::new("use-by-subscriber");
 
-/// The act under which each use of a product is metered.
+/// The act under which each use of a product is metered, and that under which a use that was
+/// refused is recorded: it is counted for nobody.
 const USE: &str = "subscription.use";
+const USE_REFUSED: &str = "subscription.refuse_use";
+
+/// The act of reading the books.
+pub(super) const READ_BOOKS: &str = "books.read";
 
 /// Why a product is not delivered.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +167,36 @@ impl App {
             .await
     }
 
+    /// Stops offering a product for good.
+    pub async fn withdraw_product(
+        &self,
+        actor: &Actor,
+        id: ProductId,
+        reason: &str,
+    ) -> Result<Product, ActError> {
+        let command = ProductCommand::Withdraw { reason: reason.to_owned() };
+        Ok(self.desk().act::<Product>(actor, id, command).await?.state)
+    }
+
+    /// Replaces the key of a subscription; the old one ends at once. The new one is returned,
+    /// once.
+    pub async fn rotate_key(&self, actor: &Actor, id: SubscriptionId) -> Result<String, ActError> {
+        let (shown, key) = KeyHash::issue(&*self.0.entropy);
+        self.desk().act::<Subscription>(actor, id, SubscriptionCommand::Rotate { key }).await?;
+        Ok(shown)
+    }
+
+    /// Ends a subscription for good.
+    pub async fn end_subscription(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        reason: &str,
+    ) -> Result<Subscription, ActError> {
+        let command = SubscriptionCommand::End { reason: reason.to_owned() };
+        Ok(self.desk().act::<Subscription>(actor, id, command).await?.state)
+    }
+
     /// Delivers a data package to a subscriber. The delivery is metered before it is handed out.
     pub async fn download(
         &self,
@@ -176,7 +211,7 @@ impl App {
         let subject = StreamId::of::<Subscription>(id);
         if actor.organisation != subscription.consumer {
             let refusal = self.law().refuse(USE_BY_SUBSCRIBER, &[]);
-            return Err(self.desk().refuse(actor, &subject, USE, refusal).await.into());
+            return Err(self.desk().refuse(actor, &subject, USE_REFUSED, refusal).await.into());
         }
         self.check_use(actor, id, &subscription, None).await?;
         let bytes = self.released(product.release).await?;
@@ -223,7 +258,9 @@ impl App {
         };
         match checked.and_then(|()| subscription.check_use(used, &ctx)) {
             Ok(()) => Ok(()),
-            Err(refusal) => Err(self.desk().refuse(actor, &subject, USE, refusal).await.into()),
+            Err(refusal) => {
+                Err(self.desk().refuse(actor, &subject, USE_REFUSED, refusal).await.into())
+            }
         }
     }
 
@@ -334,7 +371,14 @@ impl App {
             .await
     }
 
-    /// The books: what every account stands at, and whether they balance.
+    /// The books, if the actor may read them.
+    pub async fn books(&self, actor: &Actor) -> Result<TrialBalance, ActError> {
+        let subject = StreamId::new("books", &self.law().city);
+        self.desk().permit(actor, &subject, READ_BOOKS).await?;
+        Ok(self.trial_balance().await?)
+    }
+
+    /// What every account stands at, and whether the books balance.
     pub async fn trial_balance(&self) -> Result<TrialBalance, StoreError> {
         let postings = self.desk().list::<Posting>(&Filter::default()).await?;
         Ok(TrialBalance::of(postings.iter().map(|(_, posting)| posting)))

@@ -1,0 +1,259 @@
+//! The one gate: what is put forward for release, its checks, its reviews, and what came out.
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shuyu_enclave::{Release, Verdict};
+use shuyu_kernel::{ContentHash, GrantId, JobId, OrganisationId, PersonId, ReleaseId};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::people::Made;
+use crate::{
+    app::App,
+    http::{
+        PROBLEM_JSON, Problem,
+        extract::{Caller, Json, Path},
+        page::reads,
+    },
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(request))
+        .routes(routes!(list))
+        .routes(routes!(read))
+        .routes(routes!(inspect))
+        .routes(routes!(approve))
+        .routes(routes!(reject))
+        .routes(routes!(content))
+}
+
+/// What an automatic check found.
+#[derive(Serialize, ToSchema)]
+struct FindingView {
+    /// Which check.
+    check: String,
+    /// `pass`, `review` or `fail`.
+    verdict: String,
+    /// Why.
+    reason: String,
+}
+
+/// A reviewer's approval.
+#[derive(Serialize, ToSchema)]
+struct ApprovalView {
+    #[schema(value_type = String)]
+    by: PersonId,
+    #[schema(value_type = String)]
+    organisation: OrganisationId,
+    at: DateTime<Utc>,
+}
+
+/// A release.
+#[derive(Serialize, ToSchema)]
+struct ReleaseView {
+    #[schema(value_type = String)]
+    id: ReleaseId,
+    #[schema(value_type = String)]
+    job: JobId,
+    #[schema(value_type = String)]
+    grant: GrantId,
+    /// Who wrote the job.
+    #[schema(value_type = String)]
+    author: PersonId,
+    #[schema(value_type = String)]
+    operator: OrganisationId,
+    /// What it is for.
+    purpose: String,
+    /// The form in which it is to be used.
+    form: String,
+    /// The digest of the output in quarantine.
+    #[schema(value_type = String)]
+    package: ContentHash,
+    /// The digest of all that is put forward: what a review binds to.
+    #[schema(value_type = String)]
+    content: ContentHash,
+    /// How many rows the output has.
+    rows: u64,
+    /// What the automatic checks found.
+    findings: Vec<FindingView>,
+    /// How many reviewers must approve.
+    needed: u32,
+    approvals: Vec<ApprovalView>,
+    /// Where it stands: `in_review`, `failed`, `released`, `rejected` or `withdrawn`.
+    status: String,
+}
+
+impl From<(ReleaseId, Release)> for ReleaseView {
+    fn from((id, release): (ReleaseId, Release)) -> Self {
+        let content = release.proposal.hash();
+        let record = release.proposal.record;
+        Self {
+            id,
+            job: release.job,
+            grant: release.grant,
+            author: release.author,
+            operator: release.operator,
+            purpose: release.proposal.purpose,
+            form: release.proposal.form,
+            package: release.proposal.package,
+            content,
+            rows: record.rows,
+            findings: record
+                .findings
+                .into_iter()
+                .map(|finding| FindingView {
+                    check: finding.check,
+                    verdict: match finding.verdict {
+                        Verdict::Pass => "pass",
+                        Verdict::Review => "review",
+                        Verdict::Fail => "fail",
+                    }
+                    .to_owned(),
+                    reason: finding.reason,
+                })
+                .collect(),
+            needed: release.needed,
+            approvals: release
+                .approvals
+                .into_iter()
+                .map(|approval| ApprovalView {
+                    by: approval.by,
+                    organisation: approval.organisation,
+                    at: approval.at,
+                })
+                .collect(),
+            status: release.status.name().to_owned(),
+        }
+    }
+}
+
+reads!(
+    Release as ReleaseView, tag = "gate",
+    list: "/releases" "listReleases" "List the releases that the caller may see.",
+    read: "/releases/{id}" "readRelease" "Read a release, with its checks and reviews.",
+);
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RequestBody {
+    /// What it is for.
+    purpose: String,
+    /// The form in which it is to be used, as the pack names forms.
+    form: String,
+}
+
+/// Ask for the output of a job to be released. The automatic checks are made at once.
+#[utoipa::path(
+    post, path = "/jobs/{id}/releases", operation_id = "requestRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = RequestBody,
+    responses(
+        (status = 201, body = Made),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn request(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<JobId>,
+    Json(body): Json<RequestBody>,
+) -> Result<(StatusCode, Json<Made>), Problem> {
+    let release = app.request_release(&actor, id, &body.purpose, &body.form).await?;
+    Ok((StatusCode::CREATED, Json(Made { id: release.to_string() })))
+}
+
+/// Look at what is put forward, as it lies in quarantine. For its reviewers alone.
+#[utoipa::path(
+    get, path = "/releases/{id}/quarantine", operation_id = "inspectRelease", tag = "gate",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "text/csv"),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn inspect(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+) -> Result<impl IntoResponse, Problem> {
+    let bytes = app.enclave().inspect(&actor, id).await?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReviewBody {
+    /// The `content` of the release that was read.
+    #[schema(value_type = String)]
+    content: ContentHash,
+}
+
+/// Approve what was read. Two who are not its author must.
+#[utoipa::path(
+    post, path = "/releases/{id}/approve", operation_id = "approveRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = ReviewBody,
+    responses(
+        (status = 200, body = ReleaseView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn approve(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+    Json(body): Json<ReviewBody>,
+) -> Result<Json<ReleaseView>, Problem> {
+    Ok(Json((id, app.approve_release(&actor, id, body.content).await?).into()))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RejectBody {
+    /// The `content` of the release that was read.
+    #[schema(value_type = String)]
+    content: ContentHash,
+    /// Why.
+    reason: String,
+}
+
+/// Turn it down.
+#[utoipa::path(
+    post, path = "/releases/{id}/reject", operation_id = "rejectRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = RejectBody,
+    responses(
+        (status = 200, body = ReleaseView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn reject(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+    Json(body): Json<RejectBody>,
+) -> Result<Json<ReleaseView>, Problem> {
+    let rejected = app.reject_release(&actor, id, body.content, &body.reason).await?;
+    Ok(Json((id, rejected).into()))
+}
+
+/// Read out what was released. For the operator that asked for it.
+#[utoipa::path(
+    get, path = "/releases/{id}/content", operation_id = "readReleased", tag = "gate",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "text/csv"),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn content(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+) -> Result<impl IntoResponse, Problem> {
+    let bytes = app.read_released(&actor, id).await?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes))
+}

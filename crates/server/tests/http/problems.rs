@@ -1,0 +1,103 @@
+//! Bad input: a clear problem each, and nothing changed.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_malformed_is_a_problem_that_says_what_is_wrong() {
+    let app = TestApp::new("changchun").await;
+    let provider = app.person("provider", 1).await;
+    let before = app.app.desk().size().await.expect("a size");
+    let cases: [(&str, Value, StatusCode, &str); 5] = [
+        ("/cases", json!("no object"), StatusCode::UNPROCESSABLE_ENTITY, "OpenBody"),
+        ("/cases", json!({ "procedure": 7 }), StatusCode::UNPROCESSABLE_ENTITY, "procedure"),
+        (
+            "/cases",
+            json!({ "procedure": "plan", "title": "", "surprise": 1 }),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "surprise",
+        ),
+        ("/cases/nonsense/withdraw", json!({ "reason": "x" }), StatusCode::BAD_REQUEST, "nonsense"),
+        (
+            "/grants/cas-00000000000000000000000001/jobs",
+            json!({ "sql": "", "purpose": "" }),
+            StatusCode::BAD_REQUEST,
+            "gra-",
+        ),
+    ];
+    for (path, body, status, told) in cases {
+        let problem = app.post(path, &provider, body).await.problem(status);
+        let detail = problem["detail"].as_str().expect("a detail");
+        assert!(detail.contains(told), "{path}: {detail}");
+    }
+    for path in ["/nowhere", "/cases/", "/resources/res-0/x"] {
+        let answer = app.get(path, &provider).await;
+        assert_eq!(answer.problem(StatusCode::NOT_FOUND)["code"], json!("no-such-path"), "{path}");
+    }
+    let token = app.token_of(&provider).await;
+    let answer = app.send(Method::DELETE, "/cases", Some(&token), None).await;
+    answer.problem(StatusCode::METHOD_NOT_ALLOWED);
+    let answer = app.get("/cases?limit=many", &provider).await;
+    answer.problem(StatusCode::BAD_REQUEST);
+    let answer = app.get("/ledger/inclusion?index=99999999", &provider).await;
+    answer.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let absent = "res-00000000000000000000000001";
+    let answer = app.get(&format!("/resources/{absent}"), &provider).await;
+    answer.problem(StatusCode::NOT_FOUND);
+    assert_eq!(app.app.desk().size().await.expect("a size"), before, "nothing was recorded");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_procedure_and_a_wrong_role_are_refused_and_recorded() {
+    let app = TestApp::new("hangzhou").await;
+    let provider = app.person("provider", 1).await;
+    let before = app.app.desk().size().await.expect("a size");
+    let open = |procedure: &str| json!({ "procedure": procedure, "title": "x" });
+    let problem = app.post("/cases", &provider, open("nonsense")).await.refused();
+    assert_eq!(problem["code"], json!("procedure-known"));
+    let problem = app.post("/cases", &provider, open("admission")).await.refused();
+    assert_eq!(problem["code"], json!("stage-role"));
+    assert!(problem["message"]["zh"].is_string() && problem["message"]["en"].is_string());
+    assert_eq!(app.app.desk().size().await.expect("a size"), before + 2, "each is on record");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_on_a_dossier_that_has_changed_is_refused() {
+    let app = TestApp::new("taizhou").await;
+    let law = app.law().clone();
+    let procedure = law.procedure("admission").expect("a procedure");
+    let first = procedure.stages.first().expect("a stage");
+    let actor = app.person(&first.actors[0], 1).await;
+    let open = json!({ "procedure": "admission", "title": "x" });
+    let case = app.post("/cases", &actor, open).await.good();
+    let id = case["id"].as_str().expect("an id");
+    let outcome = &first.outcomes[0].id;
+    let act = json!({
+        "stage": first.id, "outcome": outcome, "form": {}, "read": "0".repeat(64),
+    });
+    let problem = app.post(&format!("/cases/{id}/acts"), &actor, act).await.refused();
+    assert_eq!(problem["code"], json!("approval-binds-content"));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_kept_once_read_by_parties_and_never_empty() {
+    let app = TestApp::new("jingzhou").await;
+    let provider = app.person("provider", 1).await;
+    let kept = app.send_bytes("/documents", &provider, b"a plan".to_vec()).await.good();
+    let again = app.send_bytes("/documents", &provider, b"a plan".to_vec()).await.good();
+    assert_eq!(kept["hash"], again["hash"]);
+    let path = format!("/documents/{}", kept["hash"].as_str().expect("a hash"));
+    assert_eq!(app.get(&path, &provider).await.text, "a plan");
+    let admin = app.founder("admin").await;
+    app.get(&path, &admin).await.refused();
+    let empty = app.send_bytes("/documents", &provider, Vec::new()).await;
+    empty.problem(StatusCode::UNPROCESSABLE_ENTITY);
+    let absent = app.get(&format!("/documents/{}", "0".repeat(64)), &provider).await;
+    absent.problem(StatusCode::NOT_FOUND);
+    app.finish().await;
+}
