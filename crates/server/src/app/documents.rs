@@ -2,7 +2,8 @@
 
 use std::{fs, io, path::PathBuf};
 
-use shuyu_kernel::{Actor, ContentHash};
+use shuyu_casework::Case;
+use shuyu_kernel::{Actor, CaseId, ContentHash};
 use shuyu_law::Rule;
 use shuyu_store::{ActError, Entry, StreamId};
 
@@ -61,15 +62,18 @@ impl App {
         Ok(hash)
     }
 
-    /// Reads a document. The read is recorded.
+    /// Reads a document that is attached to a case, if the actor may read the case. The read is
+    /// recorded.
     pub async fn read_document(
         &self,
         actor: &Actor,
+        case: CaseId,
         hash: ContentHash,
     ) -> Result<Vec<u8>, DocumentError> {
-        if actor.roles.is_empty() || actor.has_role("administrator") {
+        let dossier = self.read::<Case>(actor, case).await?.dossier;
+        if !dossier.acts.iter().any(|act| act.documents.values().any(|it| *it == hash)) {
             let refusal = self.law().refuse(READ_BY_PARTIES, &[]);
-            let subject = entry(hash, "document.read").subject;
+            let subject = StreamId::of::<Case>(case);
             return Err(self.desk().refuse(actor, &subject, "document.read", refusal).await.into());
         }
         let path = self.document_path(hash);

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
+use crate::{app::TestApp, walk::Errand};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_malformed_is_a_problem_that_says_what_is_wrong() {
@@ -85,19 +85,37 @@ async fn an_act_on_a_dossier_that_has_changed_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_are_kept_once_read_by_parties_and_never_empty() {
+async fn documents_are_kept_once_and_read_by_the_parties_of_their_case() {
     let app = TestApp::new("jingzhou").await;
     let provider = app.person("provider", 1).await;
     let kept = app.send_bytes("/documents", &provider, b"a plan".to_vec()).await.good();
     let again = app.send_bytes("/documents", &provider, b"a plan".to_vec()).await.good();
     assert_eq!(kept["hash"], again["hash"]);
-    let path = format!("/documents/{}", kept["hash"].as_str().expect("a hash"));
-    assert_eq!(app.get(&path, &provider).await.text, "a plan");
-    let admin = app.founder("admin").await;
-    app.get(&path, &admin).await.refused();
     let empty = app.send_bytes("/documents", &provider, Vec::new()).await;
     empty.problem(StatusCode::UNPROCESSABLE_ENTITY);
-    let absent = app.get(&format!("/documents/{}", "0".repeat(64)), &provider).await;
-    absent.problem(StatusCode::NOT_FOUND);
+
+    app.run(&Errand::new("plan")).await;
+    let errand = Errand::new("admission");
+    let operator = app.person("operator", 1).await;
+    let errand = errand.give("operator", operator.organisation.clone());
+    let case = app.run(&errand).await.expect("an admission");
+    let seen = app.case(&case).await;
+    let acts = seen["acts"].as_array().expect("acts");
+    let attached = acts
+        .iter()
+        .filter_map(|act| act["documents"].as_object())
+        .find_map(|documents| documents.values().next())
+        .and_then(|hash| hash.as_str())
+        .expect("an admission asks for documents");
+    let path = format!("/cases/{case}/documents/{attached}");
+    assert!(app.get(&path, &operator).await.text.contains(&case));
+    let other = app.person_of("operator", "other", 1).await;
+    app.get(&path, &other).await.refused();
+    let admin = app.founder("admin").await;
+    app.get(&path, &admin).await.refused();
+    // Who may read a case may not read every document by its hash.
+    let hash = kept["hash"].as_str().expect("a hash");
+    let problem = app.get(&format!("/cases/{case}/documents/{hash}"), &operator).await.refused();
+    assert_eq!(problem["code"], json!("documents-read-by-parties"));
     app.finish().await;
 }

@@ -6,7 +6,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Serialize;
-use shuyu_kernel::ContentHash;
+use shuyu_kernel::{CaseId, ContentHash};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -51,10 +51,10 @@ async fn keep(
     Ok((StatusCode::CREATED, Json(Kept { hash })))
 }
 
-/// Read a document of a case. The read is recorded.
+/// Read a document that is attached to a case. The read is recorded.
 #[utoipa::path(
-    get, path = "/documents/{hash}", operation_id = "readDocument", tag = "cases",
-    params(("hash" = String, Path)),
+    get, path = "/cases/{id}/documents/{hash}", operation_id = "readDocument", tag = "cases",
+    params(("id" = String, Path), ("hash" = String, Path)),
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
@@ -63,8 +63,8 @@ async fn keep(
 async fn read(
     State(app): State<App>,
     Caller(actor): Caller,
-    Path(hash): Path<ContentHash>,
+    Path((case, hash)): Path<(CaseId, ContentHash)>,
 ) -> Result<impl IntoResponse, Problem> {
-    let bytes = app.read_document(&actor, hash).await?;
+    let bytes = app.read_document(&actor, case, hash).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes))
 }
