@@ -25,7 +25,7 @@ impl Law {
     ///
     /// Working days, days, months and years begin on the day after `from` and end with the last
     /// second of a day where the law applies; the end of a short month stands in for a day that
-    /// it does not have. Hours are counted from the instant.
+    /// it does not have. Hours and minutes are counted from the instant.
     pub fn due(
         &self,
         period: &Period,
@@ -33,18 +33,17 @@ impl Law {
     ) -> Result<Option<DateTime<Utc>>, PeriodError> {
         let Some(count) = self.figure(period)? else { return Ok(None) };
         let outside = || PeriodError::OutsideCalendar(period.parameter.clone());
-        if period.unit == PeriodUnit::Hours {
-            let end = from.checked_add_signed(Duration::hours(count.into()));
-            return end.map(Some).ok_or_else(outside);
-        }
+        let after = |length| from.checked_add_signed(length).map(Some).ok_or_else(outside);
         let first = local_date(from, self.utc_offset_hours);
         let months =
             |count: u32| i32::try_from(count).ok().and_then(|by| add_months(first, by).ok());
         let last = match period.unit {
             PeriodUnit::WorkingDays => self.calendar.add_working_days(first, count).ok(),
-            PeriodUnit::Days | PeriodUnit::Hours => first.checked_add_days(Days::new(count.into())),
+            PeriodUnit::Days => first.checked_add_days(Days::new(count.into())),
             PeriodUnit::Months => months(count),
             PeriodUnit::Years => count.checked_mul(12).and_then(months),
+            PeriodUnit::Hours => return after(Duration::hours(count.into())),
+            PeriodUnit::Minutes => return after(Duration::minutes(count.into())),
         };
         last.and_then(|day| self.end_of_day(day)).map(Some).ok_or_else(outside)
     }

@@ -154,6 +154,8 @@ pub enum PeriodUnit {
     Years,
     /// Hours.
     Hours,
+    /// Minutes.
+    Minutes,
 }
 
 /// A length of time: a figure of a parameter, never a figure in code.

@@ -190,13 +190,20 @@ fn periods_end_with_the_day_where_the_law_applies() {
     check("days", None, PeriodUnit::Days, "2024-03-01T16:00:00Z", "2024-03-05T15:59:59Z");
     check("days", None, PeriodUnit::Months, "2023-11-30T00:00:00Z", "2024-02-29T15:59:59Z");
     check("days", None, PeriodUnit::Hours, "2024-03-01T16:00:01Z", "2024-03-01T19:00:01Z");
+    let minutes = PeriodUnit::Minutes;
+    check("days", None, minutes, "2024-03-01T16:00:01Z", "2024-03-01T16:03:01Z");
     check("term", Some("years"), PeriodUnit::Years, "2024-02-29T00:00:00Z", "2026-02-28T15:59:59Z");
     let now = "2024-01-01T00:00:00Z";
     assert_eq!(due("unset", None, PeriodUnit::Days, now), Ok(None), "silence is absence");
     assert_eq!(due("term", Some("months"), PeriodUnit::Months, now), Ok(None));
-    for unit in
-        [working, PeriodUnit::Days, PeriodUnit::Months, PeriodUnit::Years, PeriodUnit::Hours]
-    {
+    for unit in [
+        working,
+        PeriodUnit::Days,
+        PeriodUnit::Months,
+        PeriodUnit::Years,
+        PeriodUnit::Hours,
+        minutes,
+    ] {
         assert!(due("words", None, unit, now).is_err());
         assert!(due("endless", None, unit, now).is_err());
     }

@@ -83,6 +83,7 @@ fn a_description_is_whole_and_within_the_lists_of_the_city() {
     check("jingzhou", with_basis, None);
     let secret = |d: &mut Description| d.excluded = ["state_secret".to_owned()].into();
     check("taizhou", secret, Some("resource-not-excluded"));
+    check("jingzhou", secret, Some("resource-not-excluded"));
     check("beijing", secret, None);
     let no_key = |d: &mut Description| d.subject.as_mut().unwrap().key = "age".into();
     check("hangzhou", no_key, Some("resource-subject-key"));
