@@ -86,7 +86,7 @@ async fn an_act_on_a_dossier_that_has_changed_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_are_kept_once_and_read_by_the_parties_of_their_case() {
-    let app = TestApp::new("jingzhou").await;
+    let app = TestApp::new("hangzhou").await;
     let provider = app.person("provider", 1).await;
     let kept = app.send_bytes("/documents", &provider, b"a plan".to_vec()).await.good();
     let again = app.send_bytes("/documents", &provider, b"a plan".to_vec()).await.good();

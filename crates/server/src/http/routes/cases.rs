@@ -64,6 +64,7 @@ struct CaseView {
 
 /// What is to be done in a stage.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, by its name")]
 struct Stage {
     /// Its name in the procedure.
     id: String,
