@@ -48,6 +48,9 @@ pub(crate) struct Proof {
     /// Stages whose actors may not act here.
     #[serde(default)]
     pub(crate) unlike: Vec<String>,
+    /// Stages that come later: nobody acts there yet.
+    #[serde(default)]
+    pub(crate) early: Vec<String>,
     /// Outcomes that need a reason.
     #[serde(default)]
     pub(crate) silent: Vec<String>,
@@ -61,6 +64,8 @@ pub(crate) struct Proof {
     pub(crate) refused: Vec<Attempt>,
     #[serde(default)]
     pub(crate) accepted: Vec<Attempt>,
+    /// How many must speak before the stage ends.
+    pub(crate) voices: Option<usize>,
     /// Where the good act leads: a stage, or `end:<end>`.
     pub(crate) to: Option<String>,
     /// What the good act does.

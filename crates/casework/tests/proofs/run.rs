@@ -262,6 +262,12 @@ impl<'a> Run<'a> {
                 None,
             )?;
         }
+        for stage in &proof.early {
+            walk.procedure.stage(stage).ok_or_else(|| format!("no stage {stage}"))?;
+            let acting = Acting { stage: stage.clone(), ..good.clone() };
+            let answer = walk.attempt(right, acting);
+            expect(&format!("{stage} too early"), answer, "stage-is-current", None)?;
+        }
         for outcome in &proof.silent {
             let mut acting = good.clone();
             choose(&mut acting, target, outcome);
@@ -371,6 +377,9 @@ impl<'a> Run<'a> {
         });
         if before != Some(acts) {
             return Err(format!("{} is closed after {before:?} of {acts} voices", target.id));
+        }
+        if self.proof.voices.is_some_and(|voices| voices != acts) {
+            return Err(format!("{} takes {acts} voices", target.id));
         }
         check_result("the good act", &events, self.proof.to.as_deref(), &self.proof.effects)
     }

@@ -103,6 +103,7 @@ impl Stage {
         }
         .give("period", "first year")
         .give("score", 88)
+        .give("grade", "pass")
         .give("finding", "in order");
         self.run(errand).await?;
         Ok(())

@@ -140,6 +140,18 @@ fn a_public_part_needs_its_basis_in_the_pack() {
 }
 
 #[test]
+fn proceeds_are_shared_by_weight_to_the_fen() {
+    let parts = |invoices: Vec<Invoice>| -> Vec<i64> {
+        let weights = shares(&[(50, 70), (51, 20), (52, 10)]);
+        let settlement = share("changchun", invoices, weights).expect("shared");
+        settlement.parts.iter().map(|part| part.amount.0).collect()
+    };
+    assert_eq!(parts(vec![paid(1_000, 10_000)]), [7_000_000, 2_000_000, 1_000_000]);
+    // What does not divide is not lost.
+    assert_eq!(parts(vec![paid(1, 101)]).iter().sum::<i64>(), 101);
+}
+
+#[test]
 fn a_part_is_paid_once() {
     let law = law("taizhou");
     let mut settlement =
