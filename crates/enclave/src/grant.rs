@@ -177,6 +177,8 @@ pub enum GrantCommand {
         id: GrantId,
         /// For what.
         terms: Box<Terms>,
+        /// Whether the agreement that it rests on is in operation.
+        agreement_is_active: bool,
     },
     /// Stop its use for a time.
     Suspend {
@@ -184,7 +186,10 @@ pub enum GrantCommand {
         reason: String,
     },
     /// Allow its use again.
-    Restore,
+    Restore {
+        /// Whether the agreement that it rests on is in operation.
+        agreement_is_active: bool,
+    },
     /// Stop its use for good.
     End {
         /// Why.
@@ -196,7 +201,7 @@ impl Command for GrantCommand {
     shuyu_store::names! {
         Self::Issue { .. } => "issue",
         Self::Suspend { .. } => "suspend",
-        Self::Restore => "restore",
+        Self::Restore { .. } => "restore",
         Self::End { .. } => "end",
     }
 }
@@ -228,6 +233,14 @@ pub enum GrantEvent {
         /// Why.
         reason: String,
     },
+}
+
+/// Refuses use under an agreement that is not in operation: what cut the agreement cut its grants.
+fn check_agreement(is_active: bool, ctx: &Context<'_>) -> Result<(), Refusal> {
+    if is_active {
+        return Ok(());
+    }
+    Err(ctx.refuse(GRANT_STATE).because("the agreement that it rests on is not in operation"))
 }
 
 /// Refuses terms that contradict themselves, and puts each subject key among the join columns.
@@ -314,16 +327,22 @@ impl Entity for Grant {
     ) -> Result<Vec<GrantEvent>, Refusal> {
         let status = state.map(|grant| grant.status);
         match (status, command) {
-            (None, GrantCommand::Issue { id, terms }) => Ok(vec![GrantEvent::Issued {
-                id,
-                terms: Box::new(check_terms(*terms, ctx)?),
-                thresholds: Thresholds::of_law(ctx.law),
-                pack: ctx.law.version.clone(),
-            }]),
+            (None, GrantCommand::Issue { id, terms, agreement_is_active }) => {
+                check_agreement(agreement_is_active, ctx)?;
+                Ok(vec![GrantEvent::Issued {
+                    id,
+                    terms: Box::new(check_terms(*terms, ctx)?),
+                    thresholds: Thresholds::of_law(ctx.law),
+                    pack: ctx.law.version.clone(),
+                }])
+            }
             (Some(GrantStatus::Active), GrantCommand::Suspend { reason }) => {
                 Ok(vec![GrantEvent::Suspended { reason }])
             }
-            (Some(GrantStatus::Suspended), GrantCommand::Restore) => Ok(vec![GrantEvent::Restored]),
+            (Some(GrantStatus::Suspended), GrantCommand::Restore { agreement_is_active }) => {
+                check_agreement(agreement_is_active, ctx)?;
+                Ok(vec![GrantEvent::Restored])
+            }
             (Some(GrantStatus::Active | GrantStatus::Suspended), GrantCommand::End { reason }) => {
                 Ok(vec![GrantEvent::Ended { reason }])
             }

@@ -239,7 +239,7 @@ impl Enclave {
     ) -> Result<ReleaseId, ActError> {
         let release: ReleaseId = self.ids.fresh();
         let job = self.job(id).await?;
-        let record = self.record_of(id, &job).await?;
+        let record = self.record_of(actor, id, &job).await?;
         let proposal = Proposal {
             package: record.package,
             purpose: purpose.to_owned(),
@@ -451,17 +451,17 @@ impl Enclave {
     }
 
     /// What the automatic checks find of a job's output.
-    async fn record_of(&self, id: JobId, job: &Job) -> Result<Record, ActError> {
+    async fn record_of(&self, actor: &Actor, id: JobId, job: &Job) -> Result<Record, ActError> {
         let law = &self.desk.laws().current;
         let subject = StreamId::of::<Job>(id);
         if !matches!(job.status, JobStatus::Succeeded { .. }) {
             let refusal = law.refuse(RELEASE_OF_JOB, &[]).because("the job has no output");
-            return Err(self.desk.refuse(&Actor::system(), &subject, "job.check", refusal).await);
+            return Err(self.desk.refuse(actor, &subject, "job.check", refusal).await);
         }
         let bytes = self.output(id).await?;
         let Some(output) = Output::from_csv(&bytes) else {
             let refusal = law.refuse(JOB_STATE, &[]).because("its output is no table");
-            return Err(self.desk.refuse(&Actor::system(), &subject, "job.check", refusal).await);
+            return Err(self.desk.refuse(actor, &subject, "job.check", refusal).await);
         };
         let found = self.desk.find::<Grant>(job.specification.grant).await?;
         let items = found.map(|(_, grant)| grant.terms.items).unwrap_or_default();

@@ -228,7 +228,10 @@ pub enum ProductCommand {
         reason: String,
     },
     /// Take delivery up again.
-    Resume,
+    Resume {
+        /// Whether the agreement is in force.
+        agreement_is_active: bool,
+    },
     /// Stop offering it for good.
     Withdraw {
         /// Why.
@@ -244,7 +247,7 @@ impl Command for ProductCommand {
         Self::Review { .. } => "review",
         Self::List { .. } => "list",
         Self::Suspend { .. } => "suspend",
-        Self::Resume => "resume",
+        Self::Resume { .. } => "resume",
         Self::Withdraw { .. } => "withdraw",
     }
 
@@ -263,7 +266,7 @@ impl Command for ProductCommand {
             Self::File { .. }
             | Self::List { .. }
             | Self::Suspend { .. }
-            | Self::Resume
+            | Self::Resume { .. }
             | Self::Withdraw { .. } => Attributes::new(),
         }
     }
@@ -410,7 +413,12 @@ impl Product {
                 Ok(ProductEvent::Listed)
             }
             (ProductCommand::Suspend { reason }, Listed) => Ok(ProductEvent::Suspended { reason }),
-            (ProductCommand::Resume, Suspended) => Ok(ProductEvent::Resumed),
+            (ProductCommand::Resume { agreement_is_active: true }, Suspended) => {
+                Ok(ProductEvent::Resumed)
+            }
+            (ProductCommand::Resume { agreement_is_active: false }, Suspended) => {
+                Err(ctx.refuse(AGREEMENT_ACTIVE))
+            }
             (
                 ProductCommand::Withdraw { reason },
                 Draft | Registered | Reviewed | Listed | Suspended,
@@ -418,7 +426,7 @@ impl Product {
             (ProductCommand::Draft(_), _) => Err(order("it can be drafted once only")),
             (ProductCommand::List { .. }, _) => Err(order("it must be registered first")),
             (ProductCommand::Suspend { .. }, _) => Err(order("only what is listed is suspended")),
-            (ProductCommand::Resume, _) => Err(order("only what is suspended is resumed")),
+            (ProductCommand::Resume { .. }, _) => Err(order("only what is suspended is resumed")),
             (
                 ProductCommand::Register(_)
                 | ProductCommand::File { .. }
@@ -521,6 +529,24 @@ impl Product {
     /// Whether it may be delivered now.
     pub fn is_on_offer(&self) -> bool {
         self.status == ProductStatus::Listed
+    }
+
+    /// Refuses delivery of what is not listed, or whose agreement is not in force at this
+    /// moment: time ends an agreement before anybody notes it.
+    ///
+    /// # Errors
+    ///
+    /// The refusal by law.
+    pub fn check_delivered(
+        &self,
+        agreement_is_active: bool,
+        ctx: &Context<'_>,
+    ) -> Result<(), Refusal> {
+        if !self.is_on_offer() {
+            let why = format!("the product is {}", self.status.name());
+            return Err(ctx.refuse(crate::subscription::USE_IS_ACTIVE).because(why));
+        }
+        if agreement_is_active { Ok(()) } else { Err(ctx.refuse(AGREEMENT_ACTIVE)) }
     }
 }
 

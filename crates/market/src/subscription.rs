@@ -166,7 +166,10 @@ pub enum SubscriptionCommand {
         reason: String,
     },
     /// Take use up again.
-    Resume,
+    Resume {
+        /// Whether the product is on offer.
+        product_is_listed: bool,
+    },
     /// End it for good.
     End {
         /// Why.
@@ -188,7 +191,7 @@ impl Command for SubscriptionCommand {
         Self::Subscribe { .. } => "subscribe",
         Self::Rotate { .. } => "rotate",
         Self::Suspend { .. } => "suspend",
-        Self::Resume => "resume",
+        Self::Resume { .. } => "resume",
         Self::End { .. } => "end",
         Self::Bill { .. } => "bill",
     }
@@ -200,7 +203,7 @@ impl Command for SubscriptionCommand {
             }
             Self::Rotate { .. }
             | Self::Suspend { .. }
-            | Self::Resume
+            | Self::Resume { .. }
             | Self::End { .. }
             | Self::Bill { .. } => Attributes::new(),
         }
@@ -280,7 +283,12 @@ impl Entity for Subscription {
                 (SubscriptionCommand::Suspend { reason }, Active) => {
                     SubscriptionEvent::Suspended { reason }
                 }
-                (SubscriptionCommand::Resume, Suspended) => SubscriptionEvent::Resumed,
+                (SubscriptionCommand::Resume { product_is_listed: true }, Suspended) => {
+                    SubscriptionEvent::Resumed
+                }
+                (SubscriptionCommand::Resume { product_is_listed: false }, Suspended) => {
+                    return Err(ctx.refuse(PRODUCT_ON_OFFER));
+                }
                 (SubscriptionCommand::End { reason }, Active | Suspended) => {
                     SubscriptionEvent::Ended { reason }
                 }

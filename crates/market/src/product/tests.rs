@@ -159,10 +159,29 @@ fn only_what_is_on_offer_is_suspended_and_what_is_withdrawn_stays_withdrawn() {
         act(&law, &authority(), Some(&suspended), suspend()),
         Err("product-step-in-order".to_owned())
     );
-    let resumed = act(&law, &authority(), Some(&suspended), ProductCommand::Resume);
+    let resume = |agreement_is_active| ProductCommand::Resume { agreement_is_active };
+    let early = act(&law, &authority(), Some(&suspended), resume(false));
+    assert_eq!(early, Err("product-agreement-active".to_owned()));
+    let resumed = act(&law, &authority(), Some(&suspended), resume(true));
     assert_eq!(resumed.as_ref().map(Product::is_on_offer), Ok(true));
     let withdrawn = act(&law, &operator(), Some(&suspended), withdraw()).expect("withdrawn");
-    for command in [ProductCommand::Resume, withdraw(), suspend()] {
+    for command in [resume(true), withdraw(), suspend()] {
         assert!(act(&law, &authority(), Some(&withdrawn), command).is_err());
     }
+}
+
+#[test]
+fn what_is_not_on_offer_or_not_under_an_agreement_in_force_is_not_delivered() {
+    let law = law("taizhou");
+    let listed = product(&law, api());
+    let suspend = ProductCommand::Suspend { reason: "a breach".to_owned() };
+    let suspended = act(&law, &authority(), Some(&listed), suspend).expect("suspended");
+    let (now, actor) = (now(), operator());
+    let ctx = Context { now, actor: &actor, law: &law };
+    let rule = |product: &Product, agreement_is_active| {
+        product.check_delivered(agreement_is_active, &ctx).err().map(|refusal| refusal.rule)
+    };
+    assert_eq!(rule(&listed, true), None);
+    assert_eq!(rule(&listed, false).as_deref(), Some("product-agreement-active"));
+    assert_eq!(rule(&suspended, true).as_deref(), Some("use-under-active-subscription"));
 }

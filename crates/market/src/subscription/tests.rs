@@ -129,7 +129,10 @@ fn a_use_needs_an_active_subscription_its_key_its_term_and_its_quota() {
     let suspend = SubscriptionCommand::Suspend { reason: "a breach".to_owned() };
     let suspended = act(&law, &authority(), Some(&active), suspend).expect("suspended");
     check(&suspended, "2025-03-04T00:00:00Z", 0, Some("use-under-active-subscription"));
-    let resumed = act(&law, &authority(), Some(&suspended), SubscriptionCommand::Resume);
+    let resume = |product_is_listed| SubscriptionCommand::Resume { product_is_listed };
+    let early = act(&law, &operator(), Some(&suspended), resume(false));
+    assert_eq!(early, Err("subscription-product-on-offer".to_owned()));
+    let resumed = act(&law, &authority(), Some(&suspended), resume(true));
     check(&resumed.expect("resumed"), "2025-03-04T00:00:00Z", 0, None);
 
     let ctx = Context { now: now(), actor: &caller, law: &law };
@@ -166,7 +169,8 @@ fn what_has_ended_never_begins_again() {
     let end = SubscriptionCommand::End { reason: "enough".to_owned() };
     let ended = act(&law, &consumer(), Some(&active), end).expect("ended");
     let suspend = SubscriptionCommand::Suspend { reason: "a breach".to_owned() };
-    for command in [SubscriptionCommand::Resume, suspend] {
+    let resume = SubscriptionCommand::Resume { product_is_listed: true };
+    for command in [resume, suspend] {
         let rule = act(&law, &authority(), Some(&ended), command).expect_err("refused");
         assert_eq!(rule, "subscription-step-in-order");
     }

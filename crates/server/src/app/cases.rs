@@ -72,7 +72,10 @@ impl App {
             facts,
         }));
         let (case, clauses) = self.in_case(actor, id, command).await?;
-        self.finish_exits().await?;
+        // The act stands: what has not been destroyed yet does not undo it, and is tried again.
+        if let Err(error) = self.finish_exits().await {
+            tracing::warn!(%error, "a destruction waits to be finished");
+        }
         Ok((self.seen(actor, id, &case)?, clauses))
     }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use shuyu_casework::Agreement;
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{
-    ColumnFacts, Explanation, Item, Job, Operation, Sample, Sheet, SubjectKind, Terms,
-    default_label,
+    ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Operation, Sample, Sheet,
+    SubjectKind, Terms, default_label,
 };
 use shuyu_kernel::{Actor, GrantId, JobId, ResourceId, SessionId};
 use shuyu_law::Rule;
@@ -25,6 +25,19 @@ struct Wanted {
 }
 
 impl App {
+    /// Lets a grant be used again that was suspended by itself.
+    pub async fn restore_grant(&self, actor: &Actor, id: GrantId) -> Result<Grant, ActError> {
+        self.desk()
+            .run(actor, |unit| async move {
+                let grant = unit.load::<Grant>(id).await?;
+                let agreement = unit.load::<Agreement>(grant.terms.agreement).await?;
+                let agreement_is_active = agreement.is_in_operation(self.now());
+                let restore = GrantCommand::Restore { agreement_is_active };
+                Ok(unit.act::<Grant>(id, restore).await?.state)
+            })
+            .await
+    }
+
     /// Opens a session of the actor under a grant.
     pub async fn open_session(
         &self,

@@ -111,10 +111,39 @@ impl App {
 
     async fn publish_resource(&self, unit: &Unit, cause: &Cause<'_>) -> Result<(), ActError> {
         let id: ResourceId = self.id_of(unit, cause, "resource").await?;
-        let content = unit.load::<Resource>(id).await?.description.content();
+        let resource = unit.load::<Resource>(id).await?;
+        self.check_named_after(unit, cause, id, &resource).await?;
+        let content = resource.description.content();
         let command = resource::Command::Publish { case: cause.id, content };
         unit.follow::<Resource>(id, command, cause.clauses).await?;
         Ok(())
+    }
+
+    /// Refuses to publish what was handed in anew after the case had named it: the case was about
+    /// another content.
+    async fn check_named_after(
+        &self,
+        unit: &Unit,
+        cause: &Cause<'_>,
+        id: ResourceId,
+        resource: &Resource,
+    ) -> Result<(), ActError> {
+        let resource::Status::Submitted { at: handed_in, .. } = resource.status else {
+            return Ok(());
+        };
+        let name = id.to_string();
+        let names = |act: &&shuyu_casework::Act| {
+            let named = act.form.as_ref().and_then(|form| form.get("resource")?.as_str());
+            !act.negative && named == Some(name.as_str())
+        };
+        match cause.case.dossier.acts.iter().rfind(names) {
+            Some(act) if act.at < handed_in => {
+                let refusal = self.law().refuse(shuyu_catalogue::rules::REVIEWED_CONTENT, &[]);
+                let why = refusal.because("it was handed in anew after this case had named it");
+                Err(unit.refuse(&StreamId::of::<Resource>(id), "resource.publish", why).await)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn approve(
@@ -296,14 +325,18 @@ impl App {
             // The city left access open during correction.
             return Ok(());
         }
-        unit.follow::<Agreement>(agreement, agreement::Command::Restore, clauses).await?;
+        let restore = agreement::Command::Restore;
+        let restored = unit.follow::<Agreement>(agreement, restore, clauses).await?.state;
+        let agreement_is_active = restored.is_in_operation(self.now());
         for id in self.ids_of::<Grant>(agreement, "suspended").await? {
-            unit.follow::<Grant>(id, GrantCommand::Restore, clauses).await?;
+            let restore = GrantCommand::Restore { agreement_is_active };
+            unit.follow::<Grant>(id, restore, clauses).await?;
         }
         for id in self.ids_of::<Product>(agreement, "suspended").await? {
-            unit.follow::<Product>(id, ProductCommand::Resume, clauses).await?;
+            let resume = ProductCommand::Resume { agreement_is_active };
+            unit.follow::<Product>(id, resume, clauses).await?;
             for subscription in self.ids_of::<Subscription>(id, "suspended").await? {
-                let resume = SubscriptionCommand::Resume;
+                let resume = SubscriptionCommand::Resume { product_is_listed: true };
                 unit.follow::<Subscription>(subscription, resume, clauses).await?;
             }
         }
@@ -397,7 +430,12 @@ impl App {
     async fn issue_grant(&self, unit: &Unit, cause: &Cause<'_>) -> Result<(), ActError> {
         let id: GrantId = same_number(cause.id);
         let terms = self.grant_terms(unit, cause).await?;
-        let command = GrantCommand::Issue { id, terms: Box::new(terms) };
+        let agreement = unit.load::<Agreement>(terms.agreement).await?;
+        let command = GrantCommand::Issue {
+            id,
+            terms: Box::new(terms),
+            agreement_is_active: agreement.is_in_operation(self.now()),
+        };
         unit.follow::<Grant>(id, command, cause.clauses).await?;
         Ok(())
     }

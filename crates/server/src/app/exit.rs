@@ -59,14 +59,18 @@ impl App {
     }
 
     /// Carries out what was ordered, certifies it, and closes the agreements. Can be repeated.
+    /// One that cannot be finished does not hold up the others.
     pub(super) async fn finish_exits(&self) -> Result<(), ActError> {
+        let mut outcome = Ok(());
         for status in ["ordered", "approved", "destroyed"] {
             let open = self.desk().list::<Destruction>(&Filter::status(status)).await;
             for (id, destruction) in open.map_err(store)? {
-                self.finish(id, destruction).await?;
+                if let Err(error) = self.finish(id, destruction).await {
+                    outcome = Err(error);
+                }
             }
         }
-        Ok(())
+        outcome
     }
 
     async fn finish(&self, id: DestructionId, ordered: Destruction) -> Result<(), ActError> {

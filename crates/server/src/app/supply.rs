@@ -88,33 +88,34 @@ impl App {
         self.check_provider(actor, id, &resource, "dataset.commit_version").await?;
         let spec = spec_of(&resource)?;
         let dataset: DatasetId = same_number(id);
-        if self.desk().find::<Dataset>(dataset).await.map_err(store)?.is_none() {
-            let create = DatasetCommand::Create {
-                id: dataset,
-                resource: id,
-                owner: resource.provider,
-                agreement: None,
-                name: spec.name.clone(),
-            };
-            self.desk()
-                .run(actor, |unit| {
-                    let create = create.clone();
-                    async move {
-                        unit.act::<Dataset>(dataset, create).await?;
-                        let attach = resource::Command::AttachDataset { dataset };
-                        unit.follow::<Resource>(id, attach, &[]).await?;
-                        Ok(())
-                    }
-                })
-                .await?;
-        }
         let found = self.desk().find::<Dataset>(dataset).await.map_err(store)?;
+        let create = found.is_none().then(|| DatasetCommand::Create {
+            id: dataset,
+            resource: id,
+            owner: resource.provider,
+            agreement: None,
+            name: spec.name.clone(),
+        });
         let version = found.map_or(1, |(_, dataset)| dataset.next_version());
         let Ingested { manifest, profile, quality } =
             self.vault().ingest(dataset, version, &spec, reader).await?;
         let (rows, quarantined) = (manifest.rows, manifest.quarantined);
         let commit = DatasetCommand::CommitVersion { manifest };
-        self.desk().act::<Dataset>(actor, dataset, commit).await?;
+        // All at once, after the file was read: a file that cannot be read changes nothing.
+        self.desk()
+            .run(actor, |unit| {
+                let (create, commit) = (create.clone(), commit.clone());
+                async move {
+                    if let Some(create) = create {
+                        unit.act::<Dataset>(dataset, create).await?;
+                        let attach = resource::Command::AttachDataset { dataset };
+                        unit.follow::<Resource>(id, attach, &[]).await?;
+                    }
+                    unit.act::<Dataset>(dataset, commit).await?;
+                    Ok(())
+                }
+            })
+            .await?;
         Ok(Delivered { dataset, version, rows, quarantined, profile, quality })
     }
 

@@ -213,7 +213,7 @@ impl App {
             let refusal = self.law().refuse(USE_BY_SUBSCRIBER, &[]);
             return Err(self.desk().refuse(actor, &subject, USE_REFUSED, refusal).await.into());
         }
-        self.check_use(actor, id, &subscription, None).await?;
+        self.check_use(actor, id, (&subscription, &product), None).await?;
         let bytes = self.released(product.release).await?;
         let usage = usage(&subscription, product.content, None);
         self.meter(actor, id, &usage).await?;
@@ -233,7 +233,8 @@ impl App {
             return Err(TradeError::OtherDelivery);
         };
         let caller = Actor { organisation: subscription.consumer, ..Actor::system() };
-        self.check_use(&caller, id, &subscription, Some(&KeyHash::of(key))).await?;
+        let of = (&subscription, &product);
+        self.check_use(&caller, id, of, Some(&KeyHash::of(key))).await?;
         let table = ReleasedTable::from_csv(&self.released(product.release).await?)?;
         let answer = table.answer(template, arguments)?;
         let body = serde_json::to_vec(&answer.rows).unwrap_or_default();
@@ -246,7 +247,7 @@ impl App {
         &self,
         actor: &Actor,
         id: SubscriptionId,
-        subscription: &Subscription,
+        (subscription, product): (&Subscription, &Product),
         key: Option<&KeyHash>,
     ) -> Result<(), TradeError> {
         let subject = StreamId::of::<Subscription>(id);
@@ -256,7 +257,12 @@ impl App {
             Some(key) => subscription.check_key(key, &ctx),
             None => Ok(()),
         };
-        match checked.and_then(|()| subscription.check_use(used, &ctx)) {
+        let agreement = self.agreement(product.agreement).await?;
+        let agreement_is_active = agreement.is_in_operation(ctx.now);
+        let checked = checked
+            .and_then(|()| subscription.check_use(used, &ctx))
+            .and_then(|()| product.check_delivered(agreement_is_active, &ctx));
+        match checked {
             Ok(()) => Ok(()),
             Err(refusal) => {
                 Err(self.desk().refuse(actor, &subject, USE_REFUSED, refusal).await.into())
@@ -428,6 +434,36 @@ impl App {
     async fn subscription(&self, id: SubscriptionId) -> Result<Subscription, ActError> {
         let found = self.desk().find::<Subscription>(id).await.map_err(store)?;
         found.map(|(_, it)| it).ok_or_else(|| ActError::NotFound(StreamId::of::<Subscription>(id)))
+    }
+
+    /// Lets a product be delivered again that was suspended by itself.
+    pub async fn resume_product(&self, actor: &Actor, id: ProductId) -> Result<Product, ActError> {
+        self.desk()
+            .run(actor, |unit| async move {
+                let product = unit.load::<Product>(id).await?;
+                let agreement = unit.load::<Agreement>(product.agreement).await?;
+                let agreement_is_active = agreement.is_in_operation(self.now());
+                let resume = ProductCommand::Resume { agreement_is_active };
+                Ok(unit.act::<Product>(id, resume).await?.state)
+            })
+            .await
+    }
+
+    /// Takes a subscription up again that was suspended by itself.
+    pub async fn resume_subscription(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+    ) -> Result<Subscription, ActError> {
+        self.desk()
+            .run(actor, |unit| async move {
+                let subscription = unit.load::<Subscription>(id).await?;
+                let product = unit.load::<Product>(subscription.product).await?;
+                let product_is_listed = product.is_on_offer();
+                let resume = SubscriptionCommand::Resume { product_is_listed };
+                Ok(unit.act::<Subscription>(id, resume).await?.state)
+            })
+            .await
     }
 
     /// A product.
