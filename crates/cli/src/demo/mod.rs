@@ -94,7 +94,7 @@ impl Demo {
 
         let mut stage =
             Stage { app, clock, cast, show, given: Map::new(), has_emergency_plan: false };
-        let figures = stage.play(&source).await?;
+        let figures = Box::pin(stage.play(&source)).await?;
         stage.show.summary(&figures);
         drop(stage);
         if !self.json {
