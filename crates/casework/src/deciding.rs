@@ -140,7 +140,8 @@ fn act(
     if acting.stage != stage.id {
         return Err(ctx
             .refuse(rules::STAGE_CURRENT)
-            .because(format!("the case is in the stage `{}`, not `{}`", stage.id, acting.stage)));
+            .because(format!("the case is in the stage `{}`, not `{}`", stage.id, acting.stage))
+            .on(&stage.clauses));
     }
     let Some(outcome) = stage.outcome(&acting.outcome) else {
         let known: Vec<&str> = stage.outcomes.iter().map(|outcome| outcome.id.as_str()).collect();

@@ -49,7 +49,7 @@ async fn a_case_runs_under_the_citys_policies_and_shows_each_actor_their_tasks()
         stage: stage.id,
         outcome: stage.outcomes.first().map(|(id, _, _)| id.clone()).expect("an outcome"),
         role: None,
-        form: None,
+        form: Some(serde_json::json!({ "harm_excluded": "none of the four is touched" })),
         documents: std::collections::BTreeMap::new(),
         reason: None,
         read: proposed.state.dossier.content,

@@ -45,6 +45,9 @@ pub(crate) struct Proof {
     /// Fields (with dots, into objects and lists) or documents, each of which may not be missing.
     #[serde(default)]
     pub(crate) lacks: Vec<String>,
+    /// Later stages, which cannot be acted in yet even by those who act there.
+    #[serde(default)]
+    pub(crate) ahead: Vec<String>,
     /// Stages whose actors may not act here.
     #[serde(default)]
     pub(crate) unlike: Vec<String>,
@@ -64,7 +67,7 @@ pub(crate) struct Proof {
     pub(crate) refused: Vec<Attempt>,
     #[serde(default)]
     pub(crate) accepted: Vec<Attempt>,
-    /// How many must speak before the stage ends.
+    /// How many voices the stage needs; without it, however many the engine asks for.
     pub(crate) voices: Option<usize>,
     /// Where the good act leads: a stage, or `end:<end>`.
     pub(crate) to: Option<String>,

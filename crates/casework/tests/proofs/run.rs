@@ -250,6 +250,13 @@ impl<'a> Run<'a> {
             let rule = take(&mut acting, missing)?;
             expect(&format!("without {missing}"), walk.attempt(right, acting), rule, None)?;
         }
+        for stage in &proof.ahead {
+            let later = walk.procedure.stage(stage).ok_or_else(|| format!("no stage {stage}"))?;
+            let (role, actor) = walk.actors(later).into_iter().next().ok_or("nobody can act")?;
+            let acting = Acting { role: Some(role), ..walk.good_act(later) };
+            let answer = walk.attempt(&actor, acting);
+            expect(&format!("{stage} before its time"), answer, "stage-is-current", None)?;
+        }
         for stage in &proof.unlike {
             let earlier = walk.case.dossier.acts_of(stage).next();
             let person = earlier.ok_or_else(|| format!("nobody acted in {stage}"))?.person;
@@ -379,7 +386,7 @@ impl<'a> Run<'a> {
             return Err(format!("{} is closed after {before:?} of {acts} voices", target.id));
         }
         if self.proof.voices.is_some_and(|voices| voices != acts) {
-            return Err(format!("{} takes {acts} voices", target.id));
+            return Err(format!("{} needs {acts} voices", target.id));
         }
         check_result("the good act", &events, self.proof.to.as_deref(), &self.proof.effects)
     }
