@@ -103,6 +103,7 @@ fn a_proof_of_what_is_not_so_fails() {
     check(public, "roles = [\"operator\"]", "roles = [\"authority\"]", "is not refused");
     check(public, "to = \"drafting\"", "to = \"sign\"", "leads to");
     check(public, "publicity.publish", "filing.record", "does");
+    check("market-rules-by-four", "silent", "voices = 2\nsilent", "needs 3 voices");
     check("logs-kept-six-months", "2024-12-15", "2024-12-14", "it stands open until");
 }
 
