@@ -68,11 +68,11 @@ pub(crate) enum Transaction {
     Postgres(postgres::Transaction),
 }
 
-/// What a group adds. Rows stand as JSON lists, which both databases take in one statement.
-pub(crate) struct Batch {
-    pub(crate) events: String,
-    pub(crate) personal: Option<String>,
-    pub(crate) states: Option<String>,
+/// What a group adds.
+pub(crate) struct Batch<'a> {
+    pub(crate) events: &'a [EventRow],
+    pub(crate) personal: &'a [PersonalRow],
+    pub(crate) states: &'a [&'a StateRow],
     pub(crate) head: Head,
     pub(crate) checkpoint: CheckpointRow,
 }
@@ -223,11 +223,11 @@ impl Transaction {
         either!(self, it => it.names(names).await)
     }
 
-    pub(crate) async fn append(&mut self, batch: &Batch) -> Result<()> {
+    pub(crate) async fn append(&mut self, batch: &Batch<'_>) -> Result<()> {
         either!(self, it => it.append(batch).await)
     }
 
-    pub(crate) async fn put_states(&mut self, states: &str) -> Result<()> {
+    pub(crate) async fn put_states(&mut self, states: &[&StateRow]) -> Result<()> {
         either!(self, it => it.put_states(states).await)
     }
 

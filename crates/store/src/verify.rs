@@ -143,9 +143,7 @@ impl Desk {
         compare(self.registry(), events, there, &mut faults, keep).await?;
         tx.drop_states().await?;
         for some in rows.chunks(1000) {
-            let json = serde_json::to_string(some)
-                .map_err(|error| StoreError::unreadable("a state", &error))?;
-            tx.put_states(&json).await?;
+            tx.put_states(&some.iter().collect::<Vec<_>>()).await?;
         }
         tx.commit().await?;
         self.forget_states();

@@ -281,11 +281,9 @@ impl Writer {
         }
         let size = head.size + i64::try_from(rows.len()).unwrap_or(i64::MAX);
         let batch = Batch {
-            events: json(&rows)?,
-            personal: (!checked.personal.is_empty())
-                .then(|| json(&checked.personal))
-                .transpose()?,
-            states: (!states.is_empty()).then(|| json(&states)).transpose()?,
+            events: &rows,
+            personal: &checked.personal,
+            states: &states,
             head: Head { size, last_at: now, frontier: json(&frontier)? },
             checkpoint: CheckpointRow { size, root: root.to_string(), note: note.to_string() },
         };

@@ -144,6 +144,28 @@ pub(crate) fn timestamp(cell: &[u8]) -> Option<i64> {
     )
 }
 
+/// A day, as [`date`] reads it.
+pub(crate) fn date_text(days: i64) -> String {
+    let day = i32::try_from(days).ok().and_then(NaiveDate::from_epoch_days);
+    day.map(|day| day.to_string()).unwrap_or_default()
+}
+
+/// An instant, as [`timestamp`] reads it.
+pub(crate) fn timestamp_text(micros: i64) -> String {
+    chrono::DateTime::from_timestamp_micros(micros)
+        .map(|instant| instant.naive_utc().to_string())
+        .unwrap_or_default()
+}
+
+/// A decimal number, as [`decimal`] reads it.
+pub(crate) fn decimal_text(value: i64, scale: u8) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    let digits = format!("{:0>1$}", value.unsigned_abs(), usize::from(scale) + 1);
+    let (whole, decimals) = digits.split_at(digits.len() - usize::from(scale));
+    let point = if scale == 0 { "" } else { "." };
+    format!("{sign}{whole}{point}{decimals}")
+}
+
 /// Yes or no.
 pub(crate) fn boolean(cell: &[u8]) -> Option<bool> {
     match cell {
@@ -271,6 +293,16 @@ mod tests {
         fn a_decimal_reads_back(value in -999_999_999_i64..999_999_999) {
             let text = format!("{}{}.{:02}", if value < 0 { "-" } else { "" }, value.abs() / 100, value.abs() % 100);
             prop_assert_eq!(decimal(text.as_bytes(), 2), Some((value, false)));
+            prop_assert_eq!(decimal_text(value, 2), text);
+        }
+
+        #[test]
+        fn what_is_shown_of_a_value_reads_back(days in -300_000_i64..2_000_000, micros in 0_i64..86_400_000_000, value: i32, scale in 0_u8..18) {
+            prop_assert_eq!(date(date_text(days).as_bytes()).map(i64::from), Some(days));
+            let instant = days * 86_400_000_000 + micros;
+            prop_assert_eq!(timestamp(timestamp_text(instant).as_bytes()), Some(instant));
+            let value = i64::from(value);
+            prop_assert_eq!(decimal(decimal_text(value, scale).as_bytes(), scale), Some((value, false)));
         }
     }
 }

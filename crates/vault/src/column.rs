@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, StringArray,
+        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal64Array, Int64Array,
         TimestampMicrosecondArray,
     },
     buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer},
+    datatypes::{DataType, Field, Schema},
 };
 use shuyu_kernel::identifier;
 
-use crate::{DECIMAL_PRECISION, FieldSpec, FieldType, Result, cell};
+use crate::{DECIMAL_PRECISION, FieldSpec, FieldType, Result, cell, profile::Counts};
 
 /// The buffers of one column.
 pub(crate) enum Values {
     Text { ends: Vec<i32>, bytes: Vec<u8> },
     Long(Vec<i64>),
-    Decimal(Vec<i128>),
+    Decimal(Vec<i64>),
     Day(Vec<i32>),
     Flag(Vec<bool>),
 }
@@ -32,6 +33,20 @@ pub(crate) struct Column {
     nulls: usize,
     /// Decimals rounded away.
     pub(crate) rounded: u64,
+}
+
+/// The columns of a schema as they are built: texts as bytes, because they are cut from text that
+/// has been found good as a whole, and decimals in 64 bits, which all of them fit into.
+pub(crate) fn stored(schema: &Schema) -> Schema {
+    let column = |field: &Arc<Field>| {
+        let kind = match field.data_type() {
+            DataType::Utf8 => DataType::Binary,
+            DataType::Decimal128(precision, scale) => DataType::Decimal64(*precision, *scale),
+            other => other.clone(),
+        };
+        Field::new(field.name(), kind, field.is_nullable())
+    };
+    Schema::new(schema.fields().iter().map(column).collect::<Vec<_>>())
 }
 
 /// The rule of a missing value in a required field.
@@ -111,7 +126,7 @@ impl Column {
             Values::Decimal(values) => {
                 let (value, lost) = cell::decimal(cell, self.scale).ok_or("decimal")?;
                 self.rounded += u64::from(lost);
-                values.push(i128::from(value));
+                values.push(value);
             }
             Values::Day(values) => values.push(cell::date(cell).ok_or("date")?),
             Values::Flag(values) => values.push(cell::boolean(cell).ok_or("boolean")?),
@@ -149,6 +164,45 @@ impl Column {
         }
     }
 
+    /// Counts the values.
+    pub(crate) fn count(&self, counts: &mut Counts) {
+        match &self.values {
+            Values::Text { ends, bytes } => {
+                let mut start = 0;
+                for (end, valid) in ends.iter().skip(1).zip(&self.valid) {
+                    let end = usize::try_from(*end).unwrap_or(start);
+                    if *valid {
+                        counts.add(bytes.get(start..end).unwrap_or_default());
+                    }
+                    start = end;
+                }
+            }
+            Values::Long(values) if self.kind == FieldType::Timestamp => {
+                self.count_numbers(values, counts, cell::timestamp_text);
+            }
+            Values::Long(values) => self.count_numbers(values, counts, |value| value.to_string()),
+            Values::Decimal(values) => {
+                self.count_numbers(values, counts, |value| cell::decimal_text(value, self.scale));
+            }
+            Values::Day(values) => self.count_numbers(values, counts, cell::date_text),
+            Values::Flag(values) => {
+                self.count_numbers(values, counts, |value| (value == 1).to_string());
+            }
+        }
+    }
+
+    fn count_numbers<T: Copy + Into<i64>>(
+        &self,
+        values: &[T],
+        counts: &mut Counts,
+        text: impl Fn(i64) -> String,
+    ) {
+        for (value, _) in values.iter().zip(&self.valid).filter(|(_, valid)| **valid) {
+            let value = (*value).into();
+            counts.add_number(value, || text(value));
+        }
+    }
+
     /// How many values are missing.
     pub(crate) fn nulls(&self) -> usize {
         self.nulls
@@ -167,11 +221,11 @@ impl Column {
         }
     }
 
-    /// The column as Arrow knows it.
+    /// The column in the type that [`stored`] gives it.
     pub(crate) fn finish(self) -> Result<ArrayRef> {
         let nulls = (self.nulls > 0).then(|| NullBuffer::from(self.valid));
         Ok(match self.values {
-            Values::Text { ends, bytes } => Arc::new(StringArray::try_new(
+            Values::Text { ends, bytes } => Arc::new(BinaryArray::try_new(
                 OffsetBuffer::new(ScalarBuffer::from(ends)),
                 Buffer::from_vec(bytes),
                 nulls,
@@ -181,7 +235,7 @@ impl Column {
             }
             Values::Long(values) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
             Values::Decimal(values) => Arc::new(
-                Decimal128Array::try_new(values.into(), nulls)?
+                Decimal64Array::try_new(values.into(), nulls)?
                     .with_precision_and_scale(DECIMAL_PRECISION, self.scale.cast_signed())?,
             ),
             Values::Day(values) => Arc::new(Date32Array::try_new(values.into(), nulls)?),

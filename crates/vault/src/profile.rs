@@ -39,9 +39,9 @@ pub struct ColumnProfile {
     pub nulls: u64,
     /// Different values, estimated within about one per cent.
     pub distinct: u64,
-    /// The shortest value, in bytes of UTF-8.
+    /// The shortest text, in bytes of UTF-8; 0 where cells are not kept as text.
     pub shortest: usize,
-    /// The longest value, in bytes of UTF-8.
+    /// The longest text, in bytes of UTF-8; 0 where cells are not kept as text.
     pub longest: usize,
     /// The most frequent values; none for identifiers, and where there are many different ones.
     pub top: Vec<(String, u64)>,
@@ -125,6 +125,7 @@ type Few = HashMap<u64, (u64, Box<[u8]>), BuildHasherDefault<Same>>;
 /// Counts different values (`HyperLogLog` with 4096 registers, error below two per cent) and the
 /// most frequent ones, exactly, as long as they are few.
 pub(crate) struct Counts {
+    /// All zero as long as values are few.
     registers: Vec<u8>,
     few: Option<Few>,
     shortest: usize,
@@ -144,8 +145,29 @@ impl Counts {
         }
     }
 
-    pub(crate) fn add(&mut self, cell: &[u8]) {
-        let hash = hash(cell);
+    /// Counts a text.
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        self.shortest = self.shortest.min(text.len());
+        self.longest = self.longest.max(text.len());
+        self.count(hash(text), || text.into());
+    }
+
+    /// Counts a value that is not text; `text` says how it is shown.
+    pub(crate) fn add_number(&mut self, value: i64, text: impl FnOnce() -> String) {
+        self.count(hash(&value.to_le_bytes()), || text().into_bytes().into());
+    }
+
+    fn count(&mut self, hash: u64, value: impl FnOnce() -> Box<[u8]>) {
+        let Some(few) = &mut self.few else {
+            return self.register(hash);
+        };
+        few.entry(hash).or_insert_with(|| (0, value())).0 += 1;
+        if few.len() > COUNTED {
+            self.give_up_on_few();
+        }
+    }
+
+    fn register(&mut self, hash: u64) {
         let rank = (hash << Self::BITS | 1 << (Self::BITS - 1)).leading_zeros() + 1;
         if let Some(register) = usize::try_from(hash >> (64 - Self::BITS))
             .ok()
@@ -153,31 +175,32 @@ impl Counts {
         {
             *register = (*register).max(u8::try_from(rank).unwrap_or(u8::MAX));
         }
-        self.shortest = self.shortest.min(cell.len());
-        self.longest = self.longest.max(cell.len());
-        if let Some(few) = &mut self.few {
-            few.entry(hash).or_insert_with(|| (0, cell.into())).0 += 1;
-            if few.len() > COUNTED {
-                self.few = None;
-            }
+    }
+
+    /// Goes over to estimating: what has been counted one by one enters the registers.
+    fn give_up_on_few(&mut self) {
+        for hash in self.few.take().into_iter().flat_map(HashMap::into_keys) {
+            self.register(hash);
         }
     }
 
-    pub(crate) fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.shortest = self.shortest.min(other.shortest);
+        self.longest = self.longest.max(other.longest);
+        if let (Some(few), Some(others)) = (&mut self.few, &mut other.few) {
+            for (hash, (count, value)) in others.drain() {
+                few.entry(hash).or_insert((0, value)).0 += count;
+            }
+            if few.len() > COUNTED {
+                self.give_up_on_few();
+            }
+            return;
+        }
+        self.give_up_on_few();
+        other.give_up_on_few();
         for (register, rank) in self.registers.iter_mut().zip(other.registers) {
             *register = (*register).max(rank);
         }
-        self.shortest = self.shortest.min(other.shortest);
-        self.longest = self.longest.max(other.longest);
-        self.few = match (self.few.take(), other.few) {
-            (Some(mut few), Some(others)) => {
-                for (hash, (count, value)) in others {
-                    few.entry(hash).or_insert((0, value)).0 += count;
-                }
-                (few.len() <= COUNTED).then_some(few)
-            }
-            (_, _) => None,
-        };
     }
 
     pub(crate) fn distinct(&self) -> u64 {

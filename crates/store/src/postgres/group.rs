@@ -61,7 +61,7 @@ impl Transaction {
     }
 
     /// Appends entries, writes states, moves the head, and adds the checkpoint.
-    pub(crate) async fn append(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
+    pub(crate) async fn append(&mut self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
         sqlx::query(
             "INSERT INTO event (seq, stream, kind, version, act, event, at, decided_at, person,
                                 organisation, roles, pack, clauses, body, commitment, leaf)
@@ -69,20 +69,20 @@ impl Transaction {
                     organisation, roles, pack, clauses, body, commitment, leaf
              FROM json_populate_recordset(NULL::event, $1::json)",
         )
-        .bind(&batch.events)
+        .bind(json(&batch.events)?)
         .execute(&mut *self.0)
         .await?;
-        if let Some(personal) = &batch.personal {
+        if !batch.personal.is_empty() {
             sqlx::query(
                 "INSERT INTO personal (seq, salt, body)
                  SELECT seq, salt, body FROM json_populate_recordset(NULL::personal, $1::json)",
             )
-            .bind(personal)
+            .bind(json(&batch.personal)?)
             .execute(&mut *self.0)
             .await?;
         }
-        if let Some(states) = &batch.states {
-            self.put_states(states).await?;
+        if !batch.states.is_empty() {
+            self.put_states(batch.states).await?;
         }
         sqlx::query("UPDATE head SET size = $1, last_at = $2, frontier = $3 WHERE id = 1")
             .bind(batch.head.size)
@@ -99,8 +99,8 @@ impl Transaction {
         Ok(())
     }
 
-    /// Writes states (a JSON list of rows) over those of the same streams.
-    pub(crate) async fn put_states(&mut self, states: &str) -> Result<(), sqlx::Error> {
+    /// Writes states over those of the same streams.
+    pub(crate) async fn put_states(&mut self, states: &[&StateRow]) -> Result<(), sqlx::Error> {
         sqlx::query(
             "INSERT INTO state (stream, kind, id, version, status, owner, parent, name, due_at, body)
              SELECT stream, kind, id, version, status, owner, parent, name, due_at, body
@@ -110,7 +110,7 @@ impl Transaction {
                  parent = excluded.parent, name = excluded.name, due_at = excluded.due_at,
                  body = excluded.body",
         )
-        .bind(states)
+        .bind(json(&states)?)
         .execute(&mut *self.0)
         .await?;
         Ok(())
@@ -155,4 +155,9 @@ impl Transaction {
     pub(crate) async fn roll_back(self) -> Result<(), sqlx::Error> {
         self.0.rollback().await
     }
+}
+
+/// Rows as a JSON list, which one statement takes.
+fn json<T: serde::Serialize>(rows: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))
 }

@@ -1,12 +1,16 @@
 //! The statements of one group of acts.
 
-use sqlx::Sqlite;
+use sqlx::{QueryBuilder, Sqlite};
 
 use crate::{
     database::Batch,
     record::StateRow,
     rows::{self, AnyRow, Head},
 };
+
+/// How many rows one statement takes. A JSON list would be taken in one, and costs SQLite several
+/// times as much: it is searched once more for every column of every row.
+const SIZES: [usize; 3] = [16, 4, 1];
 
 /// A transaction that holds the lock on the end of the log.
 pub(crate) struct Transaction(sqlx::Transaction<'static, Sqlite>);
@@ -60,34 +64,41 @@ impl Transaction {
     }
 
     /// Appends entries, writes states, moves the head, and adds the checkpoint.
-    pub(crate) async fn append(&mut self, batch: &Batch) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "INSERT INTO event (seq, stream, kind, version, act, event, at, decided_at, person,
-                                organisation, roles, pack, clauses, body, commitment, leaf)
-             SELECT value ->> '$.seq', value ->> '$.stream', value ->> '$.kind',
-                    value ->> '$.version', value ->> '$.act', value ->> '$.event',
-                    value ->> '$.at', value ->> '$.decided_at', value ->> '$.person',
-                    value ->> '$.organisation', value ->> '$.roles', value ->> '$.pack',
-                    value ->> '$.clauses', value ->> '$.body', value ->> '$.commitment',
-                    value ->> '$.leaf'
-             FROM json_each($1)",
-        )
-        .bind(&batch.events)
-        .execute(&mut *self.0)
-        .await?;
-        if let Some(personal) = &batch.personal {
-            sqlx::query(
-                "INSERT INTO personal (seq, salt, body)
-                 SELECT value ->> '$.seq', value ->> '$.salt', value ->> '$.body'
-                 FROM json_each($1)",
-            )
-            .bind(personal)
-            .execute(&mut *self.0)
-            .await?;
+    pub(crate) async fn append(&mut self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
+        for rows in pieces(batch.events) {
+            let mut insert = QueryBuilder::new(
+                "INSERT INTO event (seq, stream, kind, version, act, event, at, decided_at, person,
+                                    organisation, roles, pack, clauses, body, commitment, leaf) ",
+            );
+            insert.push_values(rows, |mut values, row| {
+                values
+                    .push_bind(row.seq)
+                    .push_bind(row.stream.as_str())
+                    .push_bind(row.kind.as_str())
+                    .push_bind(row.version)
+                    .push_bind(row.act.as_str())
+                    .push_bind(row.event.as_deref())
+                    .push_bind(row.at)
+                    .push_bind(row.decided_at)
+                    .push_bind(row.person.as_str())
+                    .push_bind(row.organisation.as_str())
+                    .push_bind(row.roles.as_str())
+                    .push_bind(row.pack.as_str())
+                    .push_bind(row.clauses.as_str())
+                    .push_bind(row.body.as_str())
+                    .push_bind(row.commitment.as_deref())
+                    .push_bind(row.leaf.as_str());
+            });
+            insert.build().execute(&mut *self.0).await?;
         }
-        if let Some(states) = &batch.states {
-            self.put_states(states).await?;
+        for rows in pieces(batch.personal) {
+            let mut insert = QueryBuilder::new("INSERT INTO personal (seq, salt, body) ");
+            insert.push_values(rows, |mut values, row| {
+                values.push_bind(row.seq).push_bind(row.salt.as_str()).push_bind(row.body.as_str());
+            });
+            insert.build().execute(&mut *self.0).await?;
         }
+        self.put_states(batch.states).await?;
         sqlx::query("UPDATE head SET size = $1, last_at = $2, frontier = $3 WHERE id = 1")
             .bind(batch.head.size)
             .bind(batch.head.last_at)
@@ -103,24 +114,34 @@ impl Transaction {
         Ok(())
     }
 
-    /// Writes states (a JSON list of rows) over those of the same streams.
-    pub(crate) async fn put_states(&mut self, states: &str) -> Result<(), sqlx::Error> {
-        // `WHERE true`: without it the grammar takes ON CONFLICT for a join constraint.
-        sqlx::query(
-            "INSERT INTO state (stream, kind, id, version, status, owner, parent, name, due_at, body)
-             SELECT value ->> '$.stream', value ->> '$.kind', value ->> '$.id',
-                    value ->> '$.version', value ->> '$.status', value ->> '$.owner',
-                    value ->> '$.parent', value ->> '$.name', value ->> '$.due_at',
-                    value ->> '$.body'
-             FROM json_each($1) WHERE true
-             ON CONFLICT (stream) DO UPDATE SET
-                 version = excluded.version, status = excluded.status, owner = excluded.owner,
-                 parent = excluded.parent, name = excluded.name, due_at = excluded.due_at,
-                 body = excluded.body",
-        )
-        .bind(states)
-        .execute(&mut *self.0)
-        .await?;
+    /// Writes states over those of the same streams.
+    pub(crate) async fn put_states(&mut self, states: &[&StateRow]) -> Result<(), sqlx::Error> {
+        for rows in pieces(states) {
+            let mut insert = QueryBuilder::new(
+                "INSERT INTO state (stream, kind, id, version, status, owner, parent, name, due_at,
+                                    body) ",
+            );
+            insert.push_values(rows, |mut values, row| {
+                values
+                    .push_bind(row.stream.as_str())
+                    .push_bind(row.kind.as_str())
+                    .push_bind(row.id.as_str())
+                    .push_bind(row.version)
+                    .push_bind(row.status.as_str())
+                    .push_bind(row.owner.as_deref())
+                    .push_bind(row.parent.as_deref())
+                    .push_bind(row.name.as_deref())
+                    .push_bind(row.due_at)
+                    .push_bind(row.body.as_str());
+            });
+            insert.push(
+                " ON CONFLICT (stream) DO UPDATE SET
+                     version = excluded.version, status = excluded.status, owner = excluded.owner,
+                     parent = excluded.parent, name = excluded.name, due_at = excluded.due_at,
+                     body = excluded.body",
+            );
+            insert.build().execute(&mut *self.0).await?;
+        }
         Ok(())
     }
 
@@ -163,4 +184,14 @@ impl Transaction {
     pub(crate) async fn roll_back(self) -> Result<(), sqlx::Error> {
         self.0.rollback().await
     }
+}
+
+/// Rows by the statement: many at a time, in few sizes, so that statements are prepared once.
+fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rows.len())?;
+        let (some, rest) = rows.split_at(size);
+        rows = rest;
+        Some(some)
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! A quote opens a quoted cell at the beginning of a cell only; anywhere else it is a character.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// What a scan found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +35,18 @@ struct Cell {
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     cells: Vec<Cell>,
+    quoted: bool,
 }
 
 impl Cells {
     pub(crate) fn len(&self) -> usize {
         self.cells.len()
+    }
+
+    /// How many lines the `record` last scanned takes, its last one with or without an end.
+    pub(crate) fn lines(&self, record: &[u8], terminator: u8) -> u64 {
+        // Only a quoted cell can hold the end of a line.
+        if self.quoted { memchr_iter(terminator, record).count() as u64 } else { 1 }
     }
 
     /// The cell at `position` of the record at the beginning of `text`, without white space
@@ -72,6 +79,7 @@ impl Cells {
     /// needs no end.
     pub(crate) fn scan(&mut self, text: &[u8], delimiter: u8, terminator: u8, last: bool) -> Scan {
         self.cells.clear();
+        self.quoted = false;
         if text.is_empty() {
             return Scan::End;
         }
@@ -79,6 +87,7 @@ impl Cells {
         loop {
             let rest = text.get(position..).unwrap_or_default();
             let (cell, length) = if rest.first() == Some(&b'"') {
+                self.quoted = true;
                 match quoted(rest, delimiter, terminator, last) {
                     Some(found) => found,
                     None => return Scan::Open { quoted: true },
@@ -179,6 +188,17 @@ mod tests {
             rest = &rest[next..];
         }
         found
+    }
+
+    #[test]
+    fn lines_are_counted_also_within_quotes() {
+        let mut cells = Cells::default();
+        for (record, lines) in
+            [("a,b\n", 1), ("\n", 1), ("a", 1), ("\"a\nb\n\",c\r\n", 3), ("5\",c\n", 1)]
+        {
+            cells.scan(record.as_bytes(), b',', b'\n', true);
+            assert_eq!(cells.lines(record.as_bytes(), b'\n'), lines, "{record:?}");
+        }
     }
 
     fn check(text: &str, expected: &[&[&str]]) {
