@@ -194,6 +194,9 @@ pub struct Product {
     pub filing: BTreeMap<String, String>,
     /// The reviews of this content.
     pub reviews: Vec<Review>,
+    /// Why it is suspended, while it is.
+    #[serde(default)]
+    pub suspended_for: Option<String>,
     /// Where it stands.
     pub status: ProductStatus,
 }
@@ -356,8 +359,14 @@ impl Entity for Product {
                     product.status = ProductStatus::Reviewed;
                 }
             }
-            ProductEvent::Listed | ProductEvent::Resumed => product.status = ProductStatus::Listed,
-            ProductEvent::Suspended { .. } => product.status = ProductStatus::Suspended,
+            ProductEvent::Listed | ProductEvent::Resumed => {
+                product.suspended_for = None;
+                product.status = ProductStatus::Listed;
+            }
+            ProductEvent::Suspended { reason } => {
+                product.suspended_for = Some(reason.clone());
+                product.status = ProductStatus::Suspended;
+            }
             ProductEvent::Withdrawn { .. } => product.status = ProductStatus::Withdrawn,
         }
         Some(product)
@@ -589,6 +598,7 @@ fn drafted(draft: ProductDraft, ctx: &Context<'_>) -> Result<Product, Refusal> {
         registration: None,
         filing: BTreeMap::new(),
         reviews: Vec::new(),
+        suspended_for: None,
         status: ProductStatus::Draft,
     })
 }
