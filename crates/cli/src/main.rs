@@ -6,6 +6,7 @@ mod generate;
 mod law;
 mod ledger;
 mod output;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,9 @@ enum Command {
     /// Verify, rebuild and export the ledger of a deployment.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Check what the vault of a deployment keeps.
+    #[command(subcommand)]
+    Vault(vault::Vault),
 }
 
 /// What a command comes to, when it does not fail.
@@ -76,6 +80,7 @@ fn run(command: Command) -> Outcome {
         Command::Init(init) => on_runtime(init.run()),
         Command::Demo(demo) => on_runtime(demo.run()),
         Command::Ledger(ledger) => on_runtime(ledger.run()),
+        Command::Vault(vault) => on_runtime(vault.run()),
     }
 }
 
