@@ -42,6 +42,12 @@ enum Bench {
         #[arg(long)]
         postgres: Option<String>,
     },
+    /// Uses of one subscription a second from 64 callers on one quota, beside none.
+    Metering {
+        /// How long a turn lasts.
+        #[arg(long, default_value_t = 4)]
+        seconds: u64,
+    },
     /// Rulings under 600 policies, with 10 to 100,000 grants.
     Authorise,
     /// Rows a second from CSV to encrypted Parquet under all rules, beside `DuckDB` and Polars.
@@ -92,6 +98,10 @@ async fn run(arguments: &Arguments) -> Result<Option<Report>, Failure> {
         Bench::Commands { seconds, postgres } => {
             let turn = Duration::from_secs(*seconds);
             commands::measure(arguments.rounds, turn, postgres.as_deref()).await.map(Some)
+        }
+        Bench::Metering { seconds } => {
+            let turn = Duration::from_secs(*seconds);
+            commands::metering::measure(arguments.rounds, turn).await.map(Some)
         }
         Bench::Authorise => authorise::measure(arguments.rounds).map(Some),
         Bench::Ingest { persons, python, peers } => {

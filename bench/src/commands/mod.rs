@@ -4,8 +4,10 @@
 
 mod account;
 mod chain;
+pub(crate) mod metering;
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,15 +58,22 @@ fn add(report: &mut Report, contestant: &str, mut turn: Turn) {
     report.add(contestant, "longest ms", millis_at(&turn.times, 1000));
 }
 
-async fn ours(group: usize, time: Duration) -> Result<Turn, Failure> {
-    let folder = tempfile::TempDir::new()?;
-    let config = StoreConfig { group, ..StoreConfig::sqlite(folder.path().join("commands.db")) };
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let ids = Ids::new(Arc::clone(&clock) as _, Arc::clone(&entropy) as _);
+/// A desk on a new database; `group`: how many acts it commits together, if not as many as it
+/// does by itself.
+async fn open(database: &Path, group: Option<usize>) -> Result<Desk, Failure> {
+    let config = StoreConfig::sqlite(database);
+    let config = StoreConfig { group: group.unwrap_or(config.group), ..config };
     let signer = Signer::ed25519("bench.shuyu.example/log", &[7; 32])?;
     let laws = Laws::new(Arc::new(trial_law(&CONDITION)?));
     let registry = Arc::new(Registry::new().with::<Account>());
-    let desk = Desk::open(config, registry, laws, clock, entropy, signer).await?;
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    Ok(Desk::open(config, registry, laws, clock, entropy, signer).await?)
+}
+
+async fn ours(group: usize, time: Duration) -> Result<Turn, Failure> {
+    let folder = tempfile::TempDir::new()?;
+    let desk = open(&folder.path().join("commands.db"), Some(group)).await?;
+    let ids = Ids::new(Arc::new(SystemClock), Arc::new(SystemEntropy));
     let begin = Instant::now();
     let callers: Vec<_> = (0..CALLERS)
         .map(|caller| tokio::spawn(call(desk.clone(), ids.fresh(), caller, begin + time)))

@@ -52,6 +52,12 @@ pub enum Status {
     Trial {
         /// The last day of the trial.
         until: NaiveDate,
+        /// When that day is over where the law applies.
+        #[serde(default)]
+        ends_at: Option<DateTime<Utc>>,
+        /// Whether the assessment of the trial was passed.
+        #[serde(default)]
+        passed: bool,
         /// Since when.
         at: DateTime<Utc>,
     },
@@ -66,6 +72,12 @@ pub enum Status {
         ground: String,
         /// The last day of the trial that it was in, if it was on trial.
         trial_until: Option<NaiveDate>,
+        /// When that day is over.
+        #[serde(default)]
+        trial_ends_at: Option<DateTime<Utc>>,
+        /// Whether the assessment of the trial was passed.
+        #[serde(default)]
+        trial_passed: bool,
         /// Since when.
         at: DateTime<Utc>,
     },
@@ -116,12 +128,47 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Whether work under it may go on at `now`: in operation or on trial, and not expired.
+    /// Whether work under it may go on at `now`: in operation, or on a trial that is not over or
+    /// was passed; and not expired.
     pub fn is_in_operation(&self, now: DateTime<Utc>) -> bool {
-        matches!(self.status, Status::Trial { .. } | Status::Active { .. })
-            && now <= self.expires_at
+        let operates = match &self.status {
+            Status::Active { .. } => true,
+            Status::Trial { ends_at, passed, .. } => *passed || ends_at.is_none_or(|at| now <= at),
+            Status::Signed { .. }
+            | Status::Filed { .. }
+            | Status::Suspended { .. }
+            | Status::Ended { .. }
+            | Status::Closed { .. } => false,
+        };
+        operates && now <= self.expires_at
+    }
+
+    /// What the clock wants of it at `now`, if anything: its last day is over, or its trial's.
+    ///
+    /// A trial that was passed goes over into the term. One that was not ends the agreement: time
+    /// alone never makes a term of a trial. A suspended trial waits for what becomes of it.
+    pub fn tick(&self, now: DateTime<Utc>) -> Option<Command> {
+        match &self.status {
+            Status::Ended { .. } | Status::Closed { .. } => None,
+            _ if now > self.expires_at => Some(Command::Expire),
+            Status::Trial { ends_at: Some(ends_at), passed, .. } if now > *ends_at => {
+                Some(if *passed {
+                    Command::Activate
+                } else {
+                    Command::End { ground: TRIAL_NOT_PASSED.to_owned() }
+                })
+            }
+            Status::Trial { .. }
+            | Status::Signed { .. }
+            | Status::Filed { .. }
+            | Status::Active { .. }
+            | Status::Suspended { .. } => None,
+        }
     }
 }
+
+/// The ground on which an agreement ends whose trial ran out without a passed assessment.
+const TRIAL_NOT_PASSED: &str = "trial_not_passed";
 
 /// What somebody wants to be done to an agreement.
 #[derive(Debug, Clone)]
@@ -133,8 +180,11 @@ pub enum Command {
         /// The receipts of the recipients.
         receipts: Vec<String>,
     },
-    /// Begin operation, on trial if the terms say so.
+    /// Begin operation, on trial if the terms say so; or go over from a passed trial into the
+    /// term, once the trial's last day is over.
     Activate,
+    /// Record that the assessment of the trial was passed.
+    PassTrial,
     /// Cut it off for a time.
     Suspend {
         /// Why.
@@ -161,6 +211,7 @@ impl shuyu_store::Command for Command {
         Self::Sign(_) => "sign",
         Self::File { .. } => "file",
         Self::Activate => "activate",
+        Self::PassTrial => "pass_trial",
         Self::Suspend { .. } => "suspend",
         Self::Restore => "restore",
         Self::Expire => "expire",
@@ -193,6 +244,14 @@ pub enum Event {
     Activated {
         /// The last day of the trial that it began with, if any.
         trial_until: Option<NaiveDate>,
+        /// When that day will be over.
+        #[serde(default)]
+        trial_ends_at: Option<DateTime<Utc>>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The assessment of the trial was passed.
+    TrialPassed {
         /// When.
         at: DateTime<Utc>,
     },
@@ -262,23 +321,37 @@ impl Entity for Agreement {
             });
         }
         let mut agreement = state?;
-        let trial_until = match &agreement.status {
-            Status::Trial { until, .. } => Some(*until),
-            Status::Suspended { trial_until, .. } => *trial_until,
+        let trial = match &agreement.status {
+            Status::Trial { until, ends_at, passed, .. } => Some((*until, *ends_at, *passed)),
+            Status::Suspended { trial_until, trial_ends_at, trial_passed, .. } => {
+                trial_until.map(|until| (until, *trial_ends_at, *trial_passed))
+            }
             _ => None,
         };
-        let operating = |trial: Option<NaiveDate>, at: DateTime<Utc>| match trial {
-            Some(until) => Status::Trial { until, at },
+        let operating = |trial, at: DateTime<Utc>| match trial {
+            Some((until, ends_at, passed)) => Status::Trial { until, ends_at, passed, at },
             None => Status::Active { at },
         };
         agreement.status = match event {
             Event::Signed { .. } => return Some(agreement),
             Event::Filed { receipts, at } => Status::Filed { receipts: receipts.clone(), at: *at },
-            Event::Activated { trial_until, at } => operating(*trial_until, *at),
-            Event::Suspended { ground, at } => {
-                Status::Suspended { ground: ground.clone(), trial_until, at: *at }
+            Event::Activated { trial_until, trial_ends_at, at } => {
+                operating(trial_until.map(|until| (until, *trial_ends_at, false)), *at)
             }
-            Event::Restored { at } => operating(trial_until, *at),
+            Event::TrialPassed { .. } => match agreement.status {
+                Status::Trial { until, ends_at, at, .. } => {
+                    Status::Trial { until, ends_at, passed: true, at }
+                }
+                other => other,
+            },
+            Event::Suspended { ground, at } => Status::Suspended {
+                ground: ground.clone(),
+                trial_until: trial.map(|(until, ..)| until),
+                trial_ends_at: trial.and_then(|(_, ends_at, _)| ends_at),
+                trial_passed: trial.is_some_and(|(.., passed)| passed),
+                at: *at,
+            },
+            Event::Restored { at } => operating(trial, *at),
             Event::Expired { at } => Status::Ended { ground: "expired".to_owned(), at: *at },
             Event::Ended { ground, at } => Status::Ended { ground: ground.clone(), at: *at },
             Event::Closed { certificate, logs_kept_until, at } => Status::Closed {
@@ -295,13 +368,17 @@ impl Entity for Agreement {
     }
 
     fn keys(&self) -> Keys {
-        let over = matches!(self.status, Status::Ended { .. } | Status::Closed { .. });
+        let due_at = match &self.status {
+            Status::Ended { .. } | Status::Closed { .. } => None,
+            Status::Trial { ends_at: Some(ends_at), .. } => Some(self.expires_at.min(*ends_at)),
+            _ => Some(self.expires_at),
+        };
         Keys {
             status: self.status.name().to_owned(),
             owner: Some(self.terms.operator.to_string()),
             parent: Some(self.terms.case.to_string()),
             name: None,
-            due_at: (!over).then_some(self.expires_at),
+            due_at,
         }
     }
 
@@ -353,9 +430,24 @@ impl Agreement {
             },
             Command::Activate => match &self.status {
                 Status::Signed { .. } | Status::Filed { .. } => self.activate(ctx),
-                // A trial that was completed goes over into operation.
-                Status::Trial { .. } => Ok(Event::Activated { trial_until: None, at }),
+                Status::Trial { passed: false, .. } => {
+                    Err(ctx.refuse(rules::TRIAL_PASSED).because("its assessment was not passed"))
+                }
+                Status::Trial { until, ends_at, .. } if ends_at.is_some_and(|end| at <= end) => {
+                    Err(ctx.refuse(rules::DUE).because(format!("its trial lasts until {until}")))
+                }
+                Status::Trial { .. } => {
+                    Ok(Event::Activated { trial_until: None, trial_ends_at: None, at })
+                }
                 _ => Err(wrong_state("only what is signed begins")),
+            },
+            Command::PassTrial => match &self.status {
+                Status::Trial { until, ends_at, .. } if ends_at.is_some_and(|end| at > end) => {
+                    Err(wrong_state(&format!("its trial was over with {until}")))
+                }
+                Status::Trial { passed: false, .. } => Ok(Event::TrialPassed { at }),
+                Status::Trial { .. } => Err(wrong_state("its assessment was passed already")),
+                _ => Err(wrong_state("only a trial is assessed")),
             },
             Command::Suspend { ground } => match &self.status {
                 _ if ground.trim().is_empty() => Err(ctx.refuse(rules::REASON_GIVEN)),
@@ -403,6 +495,7 @@ impl Agreement {
             0 => None,
             _ => crate::guard::last_day(self.terms.from, months.into()),
         };
-        Ok(Event::Activated { trial_until, at: ctx.now })
+        let trial_ends_at = trial_until.and_then(|until| ctx.law.end_of_day(until));
+        Ok(Event::Activated { trial_until, trial_ends_at, at: ctx.now })
     }
 }

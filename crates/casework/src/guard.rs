@@ -85,6 +85,7 @@ pub const EFFECTS: &[&str] = &[
     "report.accept",
     "resource.publish",
     "scenario.approve",
+    "trial.pass",
 ];
 
 /// Checks the guard of this name.

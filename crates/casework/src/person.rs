@@ -18,7 +18,7 @@ use crate::{
 pub struct Person {
     /// For whom they act.
     pub organisation: OrganisationId,
-    /// The name that they sign in by.
+    /// The name that they sign in by; empty after erasure.
     pub sign_in: String,
     /// Their own name; empty after erasure.
     pub name: String,
@@ -137,6 +137,7 @@ pub enum Event {
         /// For whom they act.
         organisation: OrganisationId,
         /// The name that they sign in by.
+        #[serde(default)]
         sign_in: String,
         /// Their own name.
         #[serde(default)]
@@ -196,8 +197,8 @@ pub enum Event {
 
 impl Entity for Person {
     const KIND: &'static str = "person";
-    const ATTRIBUTES: &'static [&'static str] = &["organisation", "held_roles", "roles"];
-    const PERSONAL: &'static [&'static str] = &["name", "password_hash"];
+    const ATTRIBUTES: &'static [&'static str] = &["organisation", "held_roles", "roles", "status"];
+    const PERSONAL: &'static [&'static str] = &["sign_in", "name", "password_hash"];
 
     type Id = PersonId;
     type Command = Command;
@@ -308,9 +309,9 @@ impl Entity for Person {
 
     fn keys(&self) -> Keys {
         Keys {
-            status: if self.is_open { "open" } else { "closed" }.to_owned(),
+            status: self.status().to_owned(),
             owner: Some(self.organisation.to_string()),
-            name: Some(self.sign_in.clone()),
+            name: Some(self.sign_in.clone()).filter(|name| !name.is_empty()),
             ..Keys::default()
         }
     }
@@ -319,12 +320,17 @@ impl Entity for Person {
         [
             ("organisation".to_owned(), Attribute::Text(self.organisation.to_string())),
             ("held_roles".to_owned(), Attribute::Set(self.roles.clone())),
+            ("status".to_owned(), Attribute::Text(self.status().to_owned())),
         ]
         .into()
     }
 }
 
 impl Person {
+    fn status(&self) -> &'static str {
+        if self.is_open { "open" } else { "closed" }
+    }
+
     /// The person as an actor: in the roles that they hold and their organisation still holds,
     /// with those that the city gives to whoever holds these.
     pub fn actor(&self, id: PersonId, organisation: &Organisation, law: &Law) -> Actor {

@@ -88,6 +88,8 @@ rules! {
     AGREEMENT_TERM = "agreement-term";
     /// The trial is no longer than the law says.
     AGREEMENT_TRIAL = "agreement-trial";
+    /// Only a trial that was passed goes over into the term.
+    TRIAL_PASSED = "trial-passed";
     /// Renewal is asked for in time.
     AGREEMENT_RENEWAL = "agreement-renewal-lead";
     /// The agreement is in a state in which this can be done.

@@ -10,7 +10,7 @@ use shuyu_casework::{
     agreement::{Command, Status, Terms},
     guard, simulate,
 };
-use shuyu_kernel::{CaseId, ContentHash, Id as _, OrganisationId, Share};
+use shuyu_kernel::{Actor, CaseId, ContentHash, Id as _, OrganisationId, Share};
 use shuyu_law::{Law, Packs};
 use shuyu_store::{Context, Entity};
 
@@ -231,4 +231,72 @@ fn an_agreement_lives_from_signature_to_closure_and_no_other_way() {
     assert!(matches!(closed.status, Status::Closed { logs_kept_until: Some(day), .. }
         if day.to_string() == "2028-09-20"));
     assert_eq!(go(Some(&closed), Command::Activate, "2028-03-21"), state);
+}
+
+#[test]
+fn a_trial_goes_over_into_the_term_only_when_it_was_passed() {
+    let law = Law::load("hangzhou").expect("the pack loads");
+    let at = |instant: &str| instant.parse::<DateTime<Utc>>().expect("an instant");
+    let go = |state: Option<&Agreement>, command, instant: &str| {
+        let system = Actor::system();
+        let ctx = Context { now: at(instant), actor: &system, law: &law };
+        Agreement::decide(state, command, &ctx)
+            .map(|events| events.iter().fold(state.cloned(), Agreement::evolve).expect("a state"))
+            .map_err(|refusal| {
+                assert!(!refusal.clauses.is_empty(), "{} cites nothing", refusal.rule);
+                refusal.rule
+            })
+    };
+    let rule = |name: &str| Err::<Agreement, _>(name.to_owned());
+    let terms = Terms {
+        case: CaseId::from_u128(1),
+        operator: OrganisationId::from_u128(1),
+        signatories: vec![OrganisationId::from_u128(2)],
+        from: "2023-11-01".parse().expect("a day"),
+        to: "2026-04-30".parse().expect("a day"),
+        trial_months: 6,
+        shares: vec![Share { party: "operator".to_owned(), weight: 1 }],
+        scope: "health".to_owned(),
+        text: ContentHash::of(b"text"),
+    };
+    let signed = go(None, Command::Sign(Box::new(terms)), "2023-10-20T00:00:00Z").expect("signed");
+    let trial = go(Some(&signed), Command::Activate, "2023-11-01T00:00:00Z").expect("on trial");
+    // The thirtieth of April ends at four in the afternoon, Greenwich time.
+    let (last, over) = ("2024-04-30T15:59:59Z", "2024-04-30T16:00:00Z");
+    assert_eq!(trial.keys().due_at, Some(at(last)));
+    assert!(trial.is_in_operation(at(last)) && !trial.is_in_operation(at(over)));
+    assert!(trial.tick(at(last)).is_none());
+    assert!(
+        matches!(trial.tick(at(over)), Some(Command::End { ground }) if ground == "trial_not_passed")
+    );
+    assert_eq!(go(Some(&trial), Command::Activate, over), rule("trial-passed"));
+    assert_eq!(go(Some(&trial), Command::PassTrial, over), rule("agreement-state"));
+    assert_eq!(go(Some(&signed), Command::PassTrial, last), rule("agreement-state"));
+
+    let passed = go(Some(&trial), Command::PassTrial, last).expect("passed");
+    assert_eq!(go(Some(&passed), Command::PassTrial, last), rule("agreement-state"));
+    assert_eq!(go(Some(&passed), Command::Activate, last), rule("time-has-come"));
+    assert!(passed.is_in_operation(at(over)), "what was passed goes on");
+    assert!(matches!(passed.tick(at(over)), Some(Command::Activate)));
+    let active = go(Some(&passed), Command::Activate, over).expect("in its term");
+    assert!(matches!(active.status, Status::Active { .. }));
+    assert_eq!(active.keys().due_at, Some(active.expires_at));
+    assert!(active.tick(active.expires_at).is_none());
+    let after = active.expires_at + chrono::Duration::seconds(1);
+    assert!(matches!(active.tick(after), Some(Command::Expire)));
+
+    // A suspension keeps what the trial has come to.
+    let suspend = || Command::Suspend { ground: "a risk".to_owned() };
+    for (before, is_passed) in [(&trial, false), (&passed, true)] {
+        let suspended = go(Some(before), suspend(), "2024-04-01T00:00:00Z").expect("suspended");
+        assert!(suspended.tick(at(over)).is_none(), "it waits for what becomes of it");
+        let restored = go(Some(&suspended), Command::Restore, over).expect("restored");
+        assert_eq!(restored.is_in_operation(at(over)), is_passed);
+        let written = serde_json::to_string(&restored).expect("is written");
+        assert_eq!(serde_json::from_str::<Agreement>(&written).expect("is read"), restored);
+    }
+    // What was written before trials had an end of their own is read as it was.
+    let old = r#"{"is":"trial","until":"2024-04-30","at":"2023-11-01T00:00:00Z"}"#;
+    let old: Status = serde_json::from_str(old).expect("is read");
+    assert!(matches!(old, Status::Trial { ends_at: None, passed: false, .. }));
 }

@@ -98,6 +98,12 @@ impl Rebuild {
             println!("{fault}");
         }
         println!("every state rebuilt from the log: {} differed", faults.len());
+        match app.desk().erased().await? {
+            0 => {}
+            erased => {
+                println!("{erased} entries stand without their personal data, which were erased")
+            }
+        }
         Ok(if faults.is_empty() { Done::Well } else { Done::Found })
     }
 }
@@ -112,7 +118,7 @@ impl Export {
     }
 }
 
-async fn open(dir: &std::path::Path) -> Result<App, Box<dyn std::error::Error>> {
+pub(crate) async fn open(dir: &std::path::Path) -> Result<App, Box<dyn std::error::Error>> {
     let deployment = Deployment::open(dir, Access::Exclusive)?;
     Ok(App::open(deployment, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
 }

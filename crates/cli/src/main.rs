@@ -7,6 +7,7 @@ mod law;
 mod ledger;
 mod output;
 mod serve;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,9 @@ enum Command {
     /// Verify, rebuild and export the ledger of a deployment.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Check what the vault of a deployment keeps.
+    #[command(subcommand)]
+    Vault(vault::Vault),
 }
 
 /// What a command comes to, when it does not fail.
@@ -80,6 +84,7 @@ fn run(command: Command) -> Outcome {
         Command::Serve(serve) => on_runtime(serve.run()),
         Command::Demo(demo) => on_runtime(demo.run()),
         Command::Ledger(ledger) => on_runtime(ledger.run()),
+        Command::Vault(vault) => on_runtime(vault.run()),
     }
 }
 

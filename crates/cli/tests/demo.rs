@@ -140,6 +140,10 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         let verified = run(&["ledger", "verify", "--dir", path(&dir)]);
         assert!(verified.status.success(), "kill {kill}: {}", text(&verified));
         let rebuilt = run(&["ledger", "rebuild", "--dir", path(&dir)]);
+        if acknowledged.is_none() && text(&rebuilt).contains("holds no ledger") {
+            // Killed before the first entry: there is nothing to keep.
+            continue;
+        }
         assert!(rebuilt.status.success(), "kill {kill}: {}", text(&rebuilt));
         let exported = run(&["ledger", "export", "--dir", path(&dir)]);
         let size: u64 = String::from_utf8_lossy(&exported.stdout)

@@ -164,6 +164,9 @@ pub struct Grant {
     pub thresholds: Thresholds,
     /// The law under which it was issued.
     pub pack: PackVersion,
+    /// Why it is suspended, while it is.
+    #[serde(default)]
+    pub suspended_for: Option<String>,
     /// Where it stands.
     pub status: GrantStatus,
 }
@@ -361,14 +364,19 @@ impl Entity for Grant {
                 terms: (**terms).clone(),
                 thresholds: *thresholds,
                 pack: pack.clone(),
+                suspended_for: None,
                 status: GrantStatus::Active,
             }),
-            GrantEvent::Suspended { .. } => {
-                state.map(|grant| Self { status: GrantStatus::Suspended, ..grant })
-            }
-            GrantEvent::Restored => {
-                state.map(|grant| Self { status: GrantStatus::Active, ..grant })
-            }
+            GrantEvent::Suspended { reason } => state.map(|grant| Self {
+                suspended_for: Some(reason.clone()),
+                status: GrantStatus::Suspended,
+                ..grant
+            }),
+            GrantEvent::Restored => state.map(|grant| Self {
+                suspended_for: None,
+                status: GrantStatus::Active,
+                ..grant
+            }),
             GrantEvent::Ended { .. } => {
                 state.map(|grant| Self { status: GrantStatus::Ended, ..grant })
             }

@@ -194,6 +194,9 @@ pub struct Product {
     pub filing: BTreeMap<String, String>,
     /// The reviews of this content.
     pub reviews: Vec<Review>,
+    /// Why it is suspended, while it is.
+    #[serde(default)]
+    pub suspended_for: Option<String>,
     /// Where it stands.
     pub status: ProductStatus,
 }
@@ -359,8 +362,14 @@ impl Entity for Product {
                     product.status = ProductStatus::Reviewed;
                 }
             }
-            ProductEvent::Listed | ProductEvent::Resumed => product.status = ProductStatus::Listed,
-            ProductEvent::Suspended { .. } => product.status = ProductStatus::Suspended,
+            ProductEvent::Listed | ProductEvent::Resumed => {
+                product.suspended_for = None;
+                product.status = ProductStatus::Listed;
+            }
+            ProductEvent::Suspended { reason } => {
+                product.suspended_for = Some(reason.clone());
+                product.status = ProductStatus::Suspended;
+            }
             ProductEvent::Withdrawn { .. } => product.status = ProductStatus::Withdrawn,
         }
         Some(product)
@@ -530,24 +539,6 @@ impl Product {
     pub fn is_on_offer(&self) -> bool {
         self.status == ProductStatus::Listed
     }
-
-    /// Refuses delivery of what is not listed, or whose agreement is not in force at this
-    /// moment: time ends an agreement before anybody notes it.
-    ///
-    /// # Errors
-    ///
-    /// The refusal by law.
-    pub fn check_delivered(
-        &self,
-        agreement_is_active: bool,
-        ctx: &Context<'_>,
-    ) -> Result<(), Refusal> {
-        if !self.is_on_offer() {
-            let why = format!("the product is {}", self.status.name());
-            return Err(ctx.refuse(crate::subscription::USE_IS_ACTIVE).because(why));
-        }
-        if agreement_is_active { Ok(()) } else { Err(ctx.refuse(AGREEMENT_ACTIVE)) }
-    }
 }
 
 /// Refuses a registration without a number, or elsewhere than at the venue that the pack names,
@@ -615,6 +606,7 @@ fn drafted(draft: ProductDraft, ctx: &Context<'_>) -> Result<Product, Refusal> {
         registration: None,
         filing: BTreeMap::new(),
         reviews: Vec::new(),
+        suspended_for: None,
         status: ProductStatus::Draft,
     })
 }

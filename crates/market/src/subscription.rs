@@ -57,6 +57,8 @@ pub struct OfferFacts {
     pub product: Product,
     /// Its price, if one was ever set.
     pub price: Option<Price>,
+    /// Whether its agreement is in operation: neither suspended nor over.
+    pub agreement_is_in_operation: bool,
 }
 
 /// What a consumer wants.
@@ -122,6 +124,9 @@ pub struct Subscription {
     pub billed: u64,
     /// Up to when.
     pub billed_until: DateTime<Utc>,
+    /// Why it is suspended, while it is.
+    #[serde(default)]
+    pub suspended_for: Option<String>,
     /// Where it stands.
     pub status: SubscriptionStatus,
 }
@@ -308,10 +313,14 @@ impl Entity for Subscription {
         match event {
             SubscriptionEvent::Subscribed { .. } => {}
             SubscriptionEvent::Rotated { key } => subscription.key = Some(*key),
-            SubscriptionEvent::Suspended { .. } => {
+            SubscriptionEvent::Suspended { reason } => {
+                subscription.suspended_for = Some(reason.clone());
                 subscription.status = SubscriptionStatus::Suspended;
             }
-            SubscriptionEvent::Resumed => subscription.status = SubscriptionStatus::Active,
+            SubscriptionEvent::Resumed => {
+                subscription.suspended_for = None;
+                subscription.status = SubscriptionStatus::Active;
+            }
             SubscriptionEvent::Ended { .. } => subscription.status = SubscriptionStatus::Ended,
             SubscriptionEvent::Billed { total, until, .. } => {
                 subscription.billed = *total;
@@ -342,25 +351,38 @@ impl Entity for Subscription {
 }
 
 impl Subscription {
-    /// Refuses a use when the subscription is not active, its term is over, or its quota is
-    /// used up. `used` counts the uses so far.
+    /// Refuses a use when the subscription is not active, its term is over, its product is not
+    /// delivered or the agreement is not in operation. The quota counts where the use is noted:
+    /// see [`Self::spent`].
     ///
     /// # Errors
     ///
     /// The refusal by law.
-    pub fn check_use(&self, used: u64, ctx: &Context<'_>) -> Result<(), Refusal> {
+    pub fn check_use(
+        &self,
+        product: &Product,
+        agreement_is_in_operation: bool,
+        ctx: &Context<'_>,
+    ) -> Result<(), Refusal> {
         if self.status != SubscriptionStatus::Active {
             return Err(ctx.refuse(USE_IS_ACTIVE).because(format!("it is {}", self.status.name())));
         }
         if self.order.until.is_some_and(|until| ctx.today() > until) {
             return Err(ctx.refuse(USE_IS_ACTIVE).because("its term is over"));
         }
-        match self.order.quota {
-            Some(quota) if used >= quota => {
-                Err(ctx.refuse(USE_WITHIN_QUOTA).because(format!("{used} of {quota} are used")))
-            }
-            _ => Ok(()),
+        if !product.is_on_offer() {
+            let why = format!("its product is {}", product.status.name());
+            return Err(ctx.refuse(USE_IS_ACTIVE).because(why));
         }
+        if !agreement_is_in_operation {
+            return Err(ctx.refuse(USE_IS_ACTIVE).because("its agreement is not in operation"));
+        }
+        Ok(())
+    }
+
+    /// The refusal of a use beyond the quota.
+    pub fn spent(&self, quota: u64, ctx: &Context<'_>) -> Refusal {
+        ctx.refuse(USE_WITHIN_QUOTA).because(format!("all {quota} are used"))
     }
 
     /// Refuses a key that is not the one issued for it.
@@ -384,10 +406,10 @@ impl Subscription {
         until: DateTime<Utc>,
         ctx: &Context<'_>,
     ) -> Result<SubscriptionEvent, Refusal> {
-        if until > ctx.now || until < self.billed_until {
+        if until > ctx.now || until <= self.billed_until {
             return Err(ctx
                 .refuse(COUNTED_ONCE)
-                .because("the period ends in the future, or before one that is invoiced"));
+                .because("the period ends in the future, or no later than one that is invoiced"));
         }
         match total.checked_sub(self.billed) {
             None | Some(0) => {
@@ -411,11 +433,16 @@ fn subscribed(
     key: Option<KeyHash>,
     ctx: &Context<'_>,
 ) -> Result<Subscription, Refusal> {
-    let OfferFacts { id, product, price } = offer;
+    let OfferFacts { id, product, price, agreement_is_in_operation } = offer;
     if !product.is_on_offer() {
         return Err(ctx
             .refuse(PRODUCT_ON_OFFER)
             .because(format!("it is {}", product.status.name())));
+    }
+    if !agreement_is_in_operation {
+        return Err(ctx
+            .refuse(PRODUCT_ON_OFFER)
+            .because("the agreement under which it is made is not in operation"));
     }
     let consumer = ctx.actor.organisation;
     if consumer == product.operator {
@@ -455,6 +482,7 @@ fn subscribed(
         since: ctx.now,
         billed: 0,
         billed_until: ctx.now,
+        suspended_for: None,
         status: SubscriptionStatus::Active,
     })
 }

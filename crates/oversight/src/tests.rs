@@ -1,5 +1,6 @@
 //! Tests across the subjects of this room, under the cities' own packs.
 
+mod lives;
 mod planning;
 mod policies;
 

@@ -160,6 +160,10 @@ impl Database {
         either!(self, it => it.count(stream, act, from, until).await)
     }
 
+    pub(crate) async fn erased(&self) -> Result<i64> {
+        either!(self, it => it.erased().await)
+    }
+
     pub(crate) async fn events_of(&self, stream: &str, until: i64) -> Result<Vec<Entry>> {
         either!(self, it => it.events_of(stream, until).await)
     }
@@ -221,6 +225,16 @@ impl Transaction {
 
     pub(crate) async fn names(&mut self, names: &str) -> Result<Vec<(String, String, String)>> {
         either!(self, it => it.names(names).await)
+    }
+
+    pub(crate) async fn count_after(
+        &mut self,
+        stream: &str,
+        act: &str,
+        from: i64,
+        place: i64,
+    ) -> Result<i64> {
+        either!(self, it => it.count_after(stream, act, from, place).await)
     }
 
     pub(crate) async fn append(&mut self, batch: &Batch<'_>) -> Result<()> {

@@ -16,6 +16,7 @@ use crate::{
     database::Database,
     record::{EventRow, Frame, PersonalRow, StateRow},
     registry::{ERASED, Happened},
+    tally::Tallies,
     unit::{Answer, ask},
     writer::{Committed, Submission, Writer},
 };
@@ -79,6 +80,7 @@ struct Inner {
     cache: Arc<Cache>,
     inbox: mpsc::UnboundedSender<Submission>,
     feed: broadcast::Sender<Committed>,
+    tallies: Tallies,
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
@@ -106,12 +108,14 @@ impl Desk {
         let cache = Arc::new(Cache::new(config.cached));
         let (inbox, submissions) = mpsc::unbounded_channel();
         let (feed, _) = broadcast::channel(4096);
+        let tallies = Tallies::default();
         let writer = Writer {
             database: Arc::clone(&database),
             clock: Arc::clone(&clock),
             signer,
             cache: Arc::clone(&cache),
             feed: feed.clone(),
+            tallies: tallies.clone(),
             told: head.size,
             limit: config.group.max(1),
         };
@@ -126,6 +130,7 @@ impl Desk {
             cache,
             inbox,
             feed,
+            tallies,
             turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
         })))
     }
@@ -408,7 +413,8 @@ impl Desk {
         Ok(self.database().trail(&trail).await?.iter().map(EventRow::leaf_bytes).collect())
     }
 
-    /// How many times `act` was noted of `subject`, from one instant until before another.
+    /// How many times `act` was noted of `subject`, from one instant until before another; a
+    /// refusal that was noted under the same act is one of them.
     pub async fn count(
         &self,
         subject: &StreamId,
@@ -430,6 +436,17 @@ impl Desk {
     /// How many entries the log has.
     pub async fn size(&self) -> Result<u64, StoreError> {
         Ok(self.database().head().await?.size.unsigned_abs())
+    }
+
+    /// How many times `act` was noted of `subject` since an instant, as it was last counted for
+    /// [`Unit::journal_at_most`]: never more often than it was. `None`: it was not counted yet.
+    pub fn last_count(&self, subject: &StreamId, act: &str, since: DateTime<Utc>) -> Option<u64> {
+        self.0.tallies.last(subject, act, since)
+    }
+
+    /// How many entries stand in the log without their personal fields, which were erased.
+    pub async fn erased(&self) -> Result<u64, StoreError> {
+        Ok(self.database().erased().await?.unsigned_abs())
     }
 
     /// The latest signed checkpoint, as a note, if the log has an entry.
@@ -505,6 +522,7 @@ impl Desk {
             reads: vec![(stream.clone(), version)],
             drafts: vec![draft],
             states: vec![(row, cached)],
+            allowances: Vec::new(),
             erase: Some(stream.clone()),
             answer,
         })

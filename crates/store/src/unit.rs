@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shuyu_kernel::Actor;
 use shuyu_law::{Attribute, Attributes, ClauseId, Law, Permit, Refusal, Request};
@@ -16,7 +17,7 @@ use crate::{
     ActError, Command, Context, Desk, Entity, Entry, Receipt, StoreError, StreamId, Version,
     cache::Cached,
     record::{Draft, Frame, StateRow},
-    writer::Submission,
+    writer::{Allowance, Submission},
 };
 
 /// What an act amounts to, once its unit is committed.
@@ -58,7 +59,21 @@ struct Staged {
     reads: BTreeMap<StreamId, i64>,
     drafts: Vec<Draft>,
     states: BTreeMap<StreamId, (StateRow, Cached)>,
+    allowances: Vec<Allowance>,
     refused: Option<Refusal>,
+}
+
+/// How often an act may be noted of a subject, and what is said once it has been.
+#[derive(Debug, Clone)]
+pub struct AtMost {
+    /// How often, the note itself included.
+    pub times: u64,
+    /// Since when notes are counted.
+    pub since: DateTime<Utc>,
+    /// The act under which a refusal is noted: another one, as refusals are not counted.
+    pub refused_act: String,
+    /// The refusal.
+    pub refusal: Refusal,
 }
 
 /// An entity as the unit sees it.
@@ -143,6 +158,21 @@ impl Unit {
         self.lock().drafts.push(draft);
     }
 
+    /// Notes something that changes nothing, as long as it has not been noted often enough.
+    ///
+    /// It is counted where the unit is written, so that of notes that are made at the same time,
+    /// by any process, exactly as many succeed as there is room for. When there is none, nothing
+    /// of the unit is written but the refusal.
+    pub fn journal_at_most(&self, entry: &Entry, at_most: AtMost) {
+        let AtMost { times, since, refused_act, refusal } = at_most;
+        let law = &self.desk.laws().current;
+        let otherwise = self.frame(&entry.subject, &refused_act, law);
+        let otherwise = otherwise.journal(&refusal.clauses, &refused(&refusal));
+        let (stream, act) = (entry.subject.clone(), entry.act.clone());
+        self.journal(entry);
+        self.lock().allowances.push(Allowance { stream, act, times, since, refusal, otherwise });
+    }
+
     /// Refuses what the unit is about: drops what it holds, and records the refusal durably.
     /// For rules that no single entity can check.
     pub async fn refuse(&self, subject: &StreamId, act: &str, refusal: Refusal) -> ActError {
@@ -161,6 +191,7 @@ impl Unit {
                 reads: staged.reads.into_iter().collect(),
                 drafts: staged.drafts,
                 states: staged.states.into_values().collect(),
+                allowances: staged.allowances,
                 erase: None,
                 answer,
             })
@@ -246,12 +277,7 @@ impl Unit {
         law: &Law,
         refusal: Refusal,
     ) -> ActError {
-        let body = json!({
-            "refused": refusal.rule,
-            "code": refusal.code,
-            "clauses": refusal.clauses,
-        });
-        let draft = self.frame(stream, act, law).journal(&refusal.clauses, &body);
+        let draft = self.frame(stream, act, law).journal(&refusal.clauses, &refused(&refusal));
         let reads = {
             let mut staged = self.lock();
             let staged = std::mem::replace(
@@ -266,6 +292,7 @@ impl Unit {
                 reads,
                 drafts: vec![draft],
                 states: Vec::new(),
+                allowances: Vec::new(),
                 erase: None,
                 answer,
             })
@@ -315,6 +342,11 @@ impl Unit {
 }
 
 pub(crate) type Answer = oneshot::Sender<Result<Receipt, ActError>>;
+
+/// What the log says of a refusal.
+fn refused(refusal: &Refusal) -> Value {
+    json!({ "refused": refusal.rule, "code": refusal.code, "clauses": refusal.clauses })
+}
 
 /// Asks the law whether the actor may do this.
 fn authorise<E: Entity>(

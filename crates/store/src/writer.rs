@@ -12,6 +12,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use shuyu_kernel::Clock;
+use shuyu_law::Refusal;
 use shuyu_ledger::{Checkpoint, Frontier, Signer};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -22,6 +23,7 @@ use crate::{
     filter::TrailRow,
     record::{Draft, EventRow, PersonalRow, SUITE, StateRow, instant},
     rows::{CheckpointRow, Head},
+    tally::Tallies,
 };
 
 /// How often the end of the log is looked at for what another process has appended.
@@ -65,9 +67,21 @@ pub(crate) struct Submission {
     pub(crate) reads: Vec<(StreamId, i64)>,
     pub(crate) drafts: Vec<Draft>,
     pub(crate) states: Vec<(StateRow, Cached)>,
+    /// How often what the drafts note may be noted.
+    pub(crate) allowances: Vec<Allowance>,
     /// A stream whose personal fields are to be erased.
     pub(crate) erase: Option<StreamId>,
     pub(crate) answer: oneshot::Sender<Result<Receipt, ActError>>,
+}
+
+/// How often an act may be noted of a stream; and the refusal of whoever comes too late.
+pub(crate) struct Allowance {
+    pub(crate) stream: StreamId,
+    pub(crate) act: String,
+    pub(crate) times: u64,
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) refusal: Refusal,
+    pub(crate) otherwise: Draft,
 }
 
 pub(crate) struct Writer {
@@ -76,6 +90,8 @@ pub(crate) struct Writer {
     pub(crate) signer: Signer,
     pub(crate) cache: Arc<Cache>,
     pub(crate) feed: broadcast::Sender<Committed>,
+    /// What has been counted of acts that are allowed so many times.
+    pub(crate) tallies: Tallies,
     /// How much of the log has been told to those who listen.
     pub(crate) told: i64,
     pub(crate) limit: usize,
@@ -180,6 +196,7 @@ impl Writer {
     ) -> Result<Checked, StoreError> {
         let mut versions = self.versions(tx, group).await?;
         let mut names = self.names(tx, group).await?;
+        let mut counts = self.tallies.count(tx, group, head).await?;
         let mut checked = Checked {
             verdicts: Vec::with_capacity(group.len()),
             rows: Vec::new(),
@@ -190,6 +207,13 @@ impl Writer {
         for submission in group {
             if let Err(error) = check_one(submission, &versions, &names, now) {
                 checked.verdicts.push(Err(error));
+                continue;
+            }
+            if let Some(late) = counts.take(submission) {
+                let (row, _) = late.otherwise.clone().place(next, now);
+                checked.rows.push(row);
+                checked.verdicts.push(Err(ActError::Refused(late.refusal.clone())));
+                next += 1;
                 continue;
             }
             for (row, _) in &submission.states {

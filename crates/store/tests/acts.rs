@@ -15,7 +15,9 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shuyu_kernel::{Clock, VirtualClock};
 use shuyu_law::Law;
-use shuyu_store::{ActError, Desk, Entry, Filter, StoreError, StreamId, Trail, Version};
+use shuyu_store::{
+    ActError, AtMost, Desk, Entry, Filter, Receipt, StoreError, StreamId, Trail, Version,
+};
 use shuyu_testkit::{Backend, TestDesk, actor, law_of, on_both};
 use support::{Account, AccountId, Want, law, named, opened, registry};
 
@@ -38,6 +40,29 @@ async fn trail(test: &TestDesk, id: AccountId) -> Vec<String> {
     let trail = Trail::of(StreamId::of::<Account>(id));
     let entries = test.desk.entries(&trail).await.unwrap();
     entries.into_iter().map(|entry| entry.event.unwrap_or(entry.act)).collect()
+}
+
+fn at_most(desk: &Desk, times: u64, since: chrono::DateTime<chrono::Utc>) -> AtMost {
+    AtMost {
+        times,
+        since,
+        refused_act: "product.refuse_call".to_owned(),
+        refusal: desk.laws().current.refuse(support::OVERDRAWN, &[]),
+    }
+}
+
+/// Notes a call that is allowed so many times.
+async fn call(
+    desk: &Desk,
+    who: u128,
+    subject: &StreamId,
+    since: chrono::DateTime<chrono::Utc>,
+    times: u64,
+) -> Result<Receipt, ActError> {
+    let unit = desk.unit(&actor(who, 1, &[]));
+    let entry = Entry::new(subject.clone(), "product.call", json!({ "rows": 1 }));
+    unit.journal_at_most(&entry, at_most(desk, times, since));
+    unit.commit().await
 }
 
 fn only_reading_is_refused() -> Law {
@@ -225,6 +250,72 @@ on_both! {
 
         assert_eq!((count(0, 3).await, count(0, 1).await, count(1, 3).await), (3, 1, 2));
         assert_eq!(count(3, 9).await, 0);
+        test.finish().await;
+    }
+
+    async fn of_notes_that_are_made_at_once_exactly_as_many_succeed_as_there_is_room_for(backend: Backend) {
+        let test = on(&backend).await;
+        let (subject, since) = (StreamId::new("product", &"p1"), test.clock.now());
+        let other = test.second().await;
+        let calls: Vec<_> = (0..90_u128)
+            .map(|number| {
+                let desk = if number % 2 == 0 { test.desk.clone() } else { other.clone() };
+                let subject = subject.clone();
+                tokio::spawn(async move { call(&desk, number, &subject, since, 25).await })
+            })
+            .collect();
+        let mut noted = 0;
+        for call in calls {
+            match call.await.unwrap() {
+                Ok(receipt) => {
+                    assert_eq!(receipt.entries, 1);
+                    noted += 1;
+                }
+                Err(ActError::Refused(refusal)) => {
+                    assert_eq!(refusal.rule, "account-is-not-overdrawn");
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(noted, 25);
+        let until = test.clock.now() + TimeDelta::hours(1);
+        let count = async |act| test.desk.count(&subject, act, since, until).await.unwrap();
+        assert_eq!((count("product.call").await, count("product.refuse_call").await), (25, 65));
+        assert_eq!(test.desk.last_count(&subject, "product.call", since), Some(25));
+        assert_eq!(test.desk.last_count(&subject, "product.other", since), None);
+        other.close().await;
+        test.finish().await;
+    }
+
+    async fn what_is_noted_beyond_its_room_takes_the_whole_unit_with_it(backend: Backend) {
+        let test = on(&backend).await;
+        let (li, id) = (actor(1, 1, &[]), account(&test).await);
+        let (subject, since) = (StreamId::new("product", &"p1"), test.clock.now());
+        let pay = async |times| {
+            test.desk
+                .run(&li, |unit| {
+                    let subject = &subject;
+                    async move {
+                        unit.act::<Account>(id, Want::Pay(1)).await?;
+                        for _ in 0..2 {
+                            let entry = Entry::new(subject.clone(), "product.call", json!({}));
+                            unit.journal_at_most(&entry, at_most(unit.desk(), times, since));
+                        }
+                        Ok(())
+                    }
+                })
+                .await
+        };
+        pay(3).await.unwrap();
+        assert!(matches!(pay(3).await, Err(ActError::Refused(_))), "two more than three");
+        assert_eq!(balance(&test.desk, id).await, 1);
+        pay(4).await.unwrap();
+        assert_eq!(balance(&test.desk, id).await, 2);
+        // Counting begins with the instant that is named.
+        test.clock.advance(TimeDelta::hours(1));
+        call(&test.desk, 1, &subject, test.clock.now(), 1).await.unwrap();
+        assert!(call(&test.desk, 1, &subject, since, 5).await.is_err());
+        call(&test.desk, 1, &subject, since, 6).await.unwrap();
         test.finish().await;
     }
 

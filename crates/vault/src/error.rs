@@ -45,6 +45,9 @@ pub enum VaultError {
     /// Stored bytes are not what the manifest says.
     #[error("`{0}` is not what the manifest says it is")]
     Altered(String),
+    /// Stored bytes are gone.
+    #[error("`{0}` is missing: restore it from a backup")]
+    Missing(String),
     /// After destruction something could still be read.
     #[error("destruction is incomplete: {0}")]
     DestructionIncomplete(String),
@@ -53,7 +56,7 @@ pub enum VaultError {
     Io(#[from] std::io::Error),
     /// Reading or writing objects.
     #[error("the object store failed")]
-    Objects(#[from] object_store::Error),
+    Objects(#[source] object_store::Error),
     /// Encoding or decoding Parquet.
     #[error("Parquet failed")]
     Parquet(#[from] parquet::errors::ParquetError),
@@ -70,3 +73,12 @@ pub enum VaultError {
 
 /// What the vault's functions give.
 pub type Result<T, E = VaultError> = std::result::Result<T, E>;
+
+impl From<object_store::Error> for VaultError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { path, .. } => Self::Missing(path),
+            other => Self::Objects(other),
+        }
+    }
+}

@@ -169,19 +169,3 @@ fn only_what_is_on_offer_is_suspended_and_what_is_withdrawn_stays_withdrawn() {
         assert!(act(&law, &authority(), Some(&withdrawn), command).is_err());
     }
 }
-
-#[test]
-fn what_is_not_on_offer_or_not_under_an_agreement_in_force_is_not_delivered() {
-    let law = law("taizhou");
-    let listed = product(&law, api());
-    let suspend = ProductCommand::Suspend { reason: "a breach".to_owned() };
-    let suspended = act(&law, &authority(), Some(&listed), suspend).expect("suspended");
-    let (now, actor) = (now(), operator());
-    let ctx = Context { now, actor: &actor, law: &law };
-    let rule = |product: &Product, agreement_is_active| {
-        product.check_delivered(agreement_is_active, &ctx).err().map(|refusal| refusal.rule)
-    };
-    assert_eq!(rule(&listed, true), None);
-    assert_eq!(rule(&listed, false).as_deref(), Some("product-agreement-active"));
-    assert_eq!(rule(&suspended, true).as_deref(), Some("use-under-active-subscription"));
-}

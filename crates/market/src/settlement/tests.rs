@@ -27,6 +27,7 @@ fn subscription(fen: i64) -> Subscription {
         since: now(),
         billed: 0,
         billed_until: now(),
+        suspended_for: None,
         status: SubscriptionStatus::Active,
     }
 }
@@ -40,6 +41,17 @@ fn issue(fen: i64, count: u64) -> Result<Invoice, String> {
     };
     let subscription = Box::new(subscription(fen));
     act(&law("taizhou"), &operator(), None, InvoiceCommand::Issue { subscription, usage })
+}
+
+/// An invoice of uses that are free by law.
+fn free(count: u64) -> Invoice {
+    let reason = "public_welfare".to_owned();
+    let charge = Charge::Free { reason, clauses: std::collections::BTreeSet::new() };
+    let subscription = Box::new(Subscription { charge, ..subscription(7) });
+    let (from, until) = (now() - Duration::days(30), now());
+    let usage = UsageCount { subscription: SubscriptionId::from_u128(1), count, from, until };
+    let issue = InvoiceCommand::Issue { subscription, usage };
+    act(&law("taizhou"), &operator(), None, issue).expect("issued")
 }
 
 fn paid(fen: i64, count: u64) -> Invoice {
@@ -229,5 +241,50 @@ proptest! {
         let lines: Vec<_> = amounts.iter().map(|fen| Line { account: Account::Cash, amount: Fen(*fen) }).collect();
         let expected = amounts.len() > 1 && amounts.iter().sum::<i64>() == 0;
         prop_assert_eq!(post(lines).is_ok(), expected);
+    }
+
+    #[test]
+    fn parts_sum_to_the_whole_whatever_the_amounts_and_the_weights(
+        proceeds in prop::collection::vec(0_i64..=i64::MAX / 8, 1..5),
+        weights in prop::collection::vec(0_u32.., 1..7),
+        budget in 0_u32..,
+    ) {
+        prop_assume!(weights.iter().any(|weight| *weight > 0) || budget > 0);
+        let weights: Vec<_> = (50..).zip(weights).collect();
+        let mut parties = shares(&weights);
+        parties.push(Share { party: Beneficiary::Budget, weight: budget });
+        let invoices = proceeds.iter().map(|fen| paid(*fen, 1)).collect();
+        let settlement = share("hangzhou", invoices, parties.clone()).unwrap();
+        let total: i64 = proceeds.iter().sum();
+        prop_assert_eq!(settlement.proceeds, Fen(total));
+        prop_assert_eq!(settlement.parts.iter().map(|part| part.amount.0).sum::<i64>(), total);
+        let lines = settlement.share_lines();
+        prop_assert_eq!(lines.iter().map(|line| i128::from(line.amount.0)).sum::<i128>(), 0);
+        prop_assert!(post(lines).is_ok());
+        // Whoever has no weight gets nothing, and nobody pays in.
+        for (party, part) in parties.iter().zip(&settlement.parts) {
+            prop_assert!(part.amount.0 >= 0 && (party.weight > 0 || part.amount == Fen(0)));
+        }
+    }
+
+    #[test]
+    fn what_is_free_is_counted_and_never_charged(
+        counts in prop::collection::vec(1_u64..1_000_000, 1..5),
+        weights in prop::collection::vec(1_u32..1_000, 1..5),
+    ) {
+        let city = law("taizhou");
+        let invoices: Vec<Invoice> = counts.iter().map(|count| free(*count)).collect();
+        for (invoice, count) in invoices.iter().zip(&counts) {
+            prop_assert_eq!((invoice.lines[0].count, invoice.total), (*count, Fen(0)));
+            prop_assert_eq!(invoice.lines[0].free.as_deref(), Some("public_welfare"));
+            prop_assert_eq!(invoice.status, InvoiceStatus::Paid);
+            prop_assert!(invoice.issue_lines().iter().all(|line| line.amount == Fen(0)));
+            let pay = InvoiceCommand::Pay { amount: Fen(0), reference: "bank 1".to_owned() };
+            let paid = act(&city, &consumer(), Some(invoice), pay);
+            prop_assert_eq!(paid, Err("invoice-step-in-order".to_owned()));
+        }
+        let parties: Vec<_> = (50..).zip(weights).collect();
+        let settlement = share("taizhou", invoices, shares(&parties));
+        prop_assert!(settlement.unwrap().parts.iter().all(|part| part.amount == Fen(0)));
     }
 }

@@ -25,6 +25,7 @@ fn offer(law: &shuyu_law::Law) -> OfferFacts {
         id: ProductId::from_u128(1),
         product: product(law, Substance::Api { template: template() }),
         price: Some(price),
+        agreement_is_in_operation: true,
     }
 }
 
@@ -67,6 +68,7 @@ fn a_subscription_needs_an_offer_a_purpose_and_a_price() {
         Some("subscription-product-on-offer"),
     );
     check(|o, _| o.price = None, Some("subscription-product-on-offer"));
+    check(|o, _| o.agreement_is_in_operation = false, Some("subscription-product-on-offer"));
     check(|_, s| s.purpose.clear(), Some("subscription-purpose-declared"));
     check(|_, s| s.statement.clear(), Some("subscription-purpose-declared"));
     check(|_, s| s.purpose = "curiosity".to_owned(), Some("subscription-purpose-permitted"));
@@ -117,23 +119,34 @@ fn a_use_needs_an_active_subscription_its_key_its_term_and_its_quota() {
     let law = law("taizhou");
     let active = subscribe("taizhou", &consumer(), |_, _| {}).expect("subscribed");
     let caller = consumer();
-    let check = |subscription: &Subscription, at: &str, used: u64, expected: Option<&str>| {
+    let listed = product(&law, Substance::Api { template: template() });
+    let check = |subscription: &Subscription, at: &str, operates: bool, expected: Option<&str>| {
         let ctx = Context { now: at.parse().expect("an instant"), actor: &caller, law: &law };
-        let outcome = subscription.check_use(used, &ctx);
-        assert_eq!(outcome.err().map(|refusal| refusal.rule).as_deref(), expected, "{at} {used}");
+        let outcome = subscription.check_use(&listed, operates, &ctx);
+        assert_eq!(outcome.err().map(|refusal| refusal.rule).as_deref(), expected, "{at}");
     };
-    check(&active, "2025-03-04T00:00:00Z", 0, None);
-    check(&active, "2025-12-31T15:59:59Z", 1, None);
-    check(&active, "2025-12-31T16:00:00Z", 1, Some("use-under-active-subscription"));
-    check(&active, "2025-03-04T00:00:00Z", 2, Some("use-within-quota"));
+    check(&active, "2025-03-04T00:00:00Z", true, None);
+    check(&active, "2025-03-04T00:00:00Z", false, Some("use-under-active-subscription"));
+    check(&active, "2025-12-31T15:59:59Z", true, None);
+    check(&active, "2025-12-31T16:00:00Z", true, Some("use-under-active-subscription"));
+    let ctx = Context { now: now(), actor: &caller, law: &law };
+    let mut suspended = listed.clone();
+    suspended.status = crate::ProductStatus::Suspended;
+    let outcome = active.check_use(&suspended, true, &ctx).map_err(|refusal| refusal.rule);
+    assert_eq!(outcome, Err("use-under-active-subscription".to_owned()));
+    let spent = active.spent(2, &ctx);
+    assert_eq!(
+        (spent.rule.as_str(), spent.detail.as_deref()),
+        ("use-within-quota", Some("all 2 are used"))
+    );
     let suspend = SubscriptionCommand::Suspend { reason: "a breach".to_owned() };
     let suspended = act(&law, &authority(), Some(&active), suspend).expect("suspended");
-    check(&suspended, "2025-03-04T00:00:00Z", 0, Some("use-under-active-subscription"));
+    check(&suspended, "2025-03-04T00:00:00Z", true, Some("use-under-active-subscription"));
     let resume = |product_is_listed| SubscriptionCommand::Resume { product_is_listed };
     let early = act(&law, &operator(), Some(&suspended), resume(false));
     assert_eq!(early, Err("subscription-product-on-offer".to_owned()));
     let resumed = act(&law, &authority(), Some(&suspended), resume(true));
-    check(&resumed.expect("resumed"), "2025-03-04T00:00:00Z", 0, None);
+    check(&resumed.expect("resumed"), "2025-03-04T00:00:00Z", true, None);
 
     let ctx = Context { now: now(), actor: &caller, law: &law };
     assert!(active.check_key(&key(), &ctx).is_ok());

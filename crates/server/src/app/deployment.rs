@@ -88,6 +88,7 @@ pub struct Deployment {
     dir: PathBuf,
     config: Config,
     laws: Laws,
+    is_new: bool,
     _lock: Option<fs::File>,
 }
 
@@ -143,7 +144,7 @@ impl Deployment {
         let text = toml_of(&config)
             .map_err(|why| DeploymentError::Config { path: dir.join(CONFIG), why })?;
         write(&dir.join(CONFIG), text.as_bytes())?;
-        Self::open(dir, Access::Exclusive)
+        Ok(Self { is_new: true, ..Self::open(dir, Access::Exclusive)? })
     }
 
     /// Opens the deployment in `dir`.
@@ -162,12 +163,17 @@ impl Deployment {
             Access::Exclusive | Access::ReadOnly => None,
         };
         let laws = load_laws(dir, &config)?;
-        Ok(Self { dir: dir.to_owned(), config, laws, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), config, laws, is_new: false, _lock: lock })
     }
 
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether it was made just now, so that nothing can have happened in it yet.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What `shuyu.toml` says.

@@ -87,6 +87,11 @@ impl App {
                 Ok(())
             }
             "agreement.activate" => self.activate(unit, cause).await,
+            "trial.pass" => {
+                let pass = agreement::Command::PassTrial;
+                unit.follow::<Agreement>(cause.agreement(), pass, cause.clauses).await?;
+                Ok(())
+            }
             "agreement.suspend" => self.suspend(unit, cause).await,
             "agreement.restore" => self.restore(unit, cause).await,
             "agreement.end" => self.end(unit, cause).await,
@@ -270,6 +275,11 @@ impl App {
 
     async fn suspend(&self, unit: &Unit, cause: &Cause<'_>) -> Result<(), ActError> {
         let agreement = cause.agreement();
+        let status = unit.load::<Agreement>(agreement).await?.status;
+        if matches!(status, agreement::Status::Suspended { .. }) {
+            // Access was cut before the case was opened; its end opens it again.
+            return Ok(());
+        }
         let reason = text(&cause.fields(), "ground").unwrap_or_else(|| cause.case.title.clone());
         let command = agreement::Command::Suspend { ground: reason.clone() };
         unit.follow::<Agreement>(agreement, command, cause.clauses).await?;
@@ -307,9 +317,11 @@ impl App {
             let suspend = GrantCommand::Suspend { reason: reason() };
             unit.follow::<Grant>(id, suspend, clauses).await?;
         }
-        for id in self.ids_of::<Product>(agreement, "listed").await? {
-            let suspend = ProductCommand::Suspend { reason: reason() };
-            unit.follow::<Product>(id, suspend, clauses).await?;
+        for (id, product) in self.desk().list::<Product>(&Filter::parent(agreement)).await? {
+            if product.is_on_offer() {
+                let suspend = ProductCommand::Suspend { reason: reason() };
+                unit.follow::<Product>(id, suspend, clauses).await?;
+            }
             for subscription in self.ids_of::<Subscription>(id, "active").await? {
                 let suspend = SubscriptionCommand::Suspend { reason: reason() };
                 unit.follow::<Subscription>(subscription, suspend, clauses).await?;
@@ -321,23 +333,34 @@ impl App {
     async fn restore(&self, unit: &Unit, cause: &Cause<'_>) -> Result<(), ActError> {
         let (agreement, clauses) = (cause.agreement(), cause.clauses);
         let restored = unit.load::<Agreement>(agreement).await?;
-        if !matches!(restored.status, agreement::Status::Suspended { .. }) {
+        let agreement::Status::Suspended { ground, .. } = restored.status else {
             // The city left access open during correction.
             return Ok(());
-        }
+        };
+        // What was suspended for a reason of its own stays so.
+        let with_it = |reason: Option<String>| reason.as_ref() == Some(&ground);
         let restore = agreement::Command::Restore;
         let restored = unit.follow::<Agreement>(agreement, restore, clauses).await?.state;
         let agreement_is_active = restored.is_in_operation(self.now());
-        for id in self.ids_of::<Grant>(agreement, "suspended").await? {
-            let restore = GrantCommand::Restore { agreement_is_active };
-            unit.follow::<Grant>(id, restore, clauses).await?;
+        for (id, grant) in self.of::<Grant>(agreement, "suspended").await? {
+            if with_it(grant.suspended_for) {
+                let restore = GrantCommand::Restore { agreement_is_active };
+                unit.follow::<Grant>(id, restore, clauses).await?;
+            }
         }
-        for id in self.ids_of::<Product>(agreement, "suspended").await? {
-            let resume = ProductCommand::Resume { agreement_is_active };
-            unit.follow::<Product>(id, resume, clauses).await?;
-            for subscription in self.ids_of::<Subscription>(id, "suspended").await? {
-                let resume = SubscriptionCommand::Resume { product_is_listed: true };
-                unit.follow::<Subscription>(subscription, resume, clauses).await?;
+        for (id, product) in self.of::<Product>(agreement, "suspended").await? {
+            if with_it(product.suspended_for) {
+                let resume = ProductCommand::Resume { agreement_is_active };
+                unit.follow::<Product>(id, resume, clauses).await?;
+            }
+        }
+        for (product, _) in self.desk().list::<Product>(&Filter::parent(agreement)).await? {
+            let product_is_listed = unit.load::<Product>(product).await?.is_on_offer();
+            for (id, subscription) in self.of::<Subscription>(product, "suspended").await? {
+                if product_is_listed && with_it(subscription.suspended_for) {
+                    let resume = SubscriptionCommand::Resume { product_is_listed };
+                    unit.follow::<Subscription>(id, resume, clauses).await?;
+                }
             }
         }
         for id in self.ids_of::<Cut>(agreement, "closed").await? {
@@ -646,8 +669,17 @@ impl App {
         parent: impl ToString,
         status: &str,
     ) -> Result<Vec<E::Id>, ActError> {
+        Ok(self.of::<E>(parent, status).await?.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Entities of a kind that belong to something and stand in a state.
+    async fn of<E: shuyu_store::Entity>(
+        &self,
+        parent: impl ToString,
+        status: &str,
+    ) -> Result<Vec<(E::Id, E)>, ActError> {
         let filter = Filter { status: Some(status.to_owned()), ..Filter::parent(parent) };
-        Ok(self.desk().list::<E>(&filter).await?.into_iter().map(|(id, _)| id).collect())
+        Ok(self.desk().list::<E>(&filter).await?)
     }
 
     /// A field of the dossier as `T`, or the refusal that it is missing or of another form.

@@ -4,6 +4,7 @@
 //! is decided by the rooms and the law; here it is only gathered and handed on.
 
 mod cases;
+mod delivery;
 pub mod deployment;
 mod documents;
 mod domain;
@@ -33,6 +34,7 @@ use shuyu_store::{ActError, Desk, Registry, StoreError};
 use shuyu_vault::{Vault, VaultError};
 
 pub use cases::Act;
+pub use delivery::{Downloaded, TradeError};
 pub use deployment::{Access, Config, Deployment, DeploymentError};
 pub use documents::{DocumentError, LARGEST_DOCUMENT_BYTES};
 pub use gate::GateError;
@@ -42,7 +44,7 @@ pub(crate) use reads::CONCERNED;
 pub use supervise::Fallen;
 pub use supply::{Delivered, SupplyError};
 use token::TokenKey;
-pub use trade::{Downloaded, NewProduct, TradeError};
+pub use trade::NewProduct;
 
 /// The application: one deployment, opened.
 #[derive(Clone)]
@@ -76,6 +78,13 @@ pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The log is gone, or was never begun.
+    #[error(
+        "the database of {} holds no ledger: restore it from a backup, or found the deployment \
+         anew in another directory",
+        .0.display()
+    )]
+    Empty(PathBuf),
     /// The vault.
     #[error("the vault: {0}")]
     Vault(#[from] VaultError),
@@ -103,6 +112,9 @@ impl App {
             deployment.signer()?,
         )
         .await?;
+        if !deployment.is_new() && desk.size().await? == 0 {
+            return Err(OpenError::Empty(deployment.dir().to_owned()));
+        }
         let vault = Vault::local(
             &deployment.dir().join("vault"),
             Arc::clone(&clock),
@@ -179,7 +191,7 @@ pub const RULES: &[Rule] = &[
     supply::DATA_OF_PROVIDER,
     domain::RESOURCE_SUPPLIED,
     prove::LEDGER_PROVES,
-    trade::USE_BY_SUBSCRIBER,
+    delivery::USE_BY_SUBSCRIBER,
 ];
 
 pub use prove::LEDGER_PROVES;

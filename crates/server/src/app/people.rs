@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::Duration;
 use serde_json::json;
-use shuyu_casework::{Organisation, Person, organisation, person};
-use shuyu_kernel::{Actor, OrganisationId, PersonId};
+use shuyu_casework::{Case, Organisation, Person, organisation, person};
+use shuyu_kernel::{Actor, CaseId, OrganisationId, PersonId};
 use shuyu_law::{ClauseId, Rule};
-use shuyu_store::{ActError, Entry, Filter, StoreError, StreamId};
+use shuyu_store::{ActError, Entry, Filter, Receipt, StoreError, StreamId};
 
 use super::{
     App,
@@ -157,6 +157,30 @@ impl App {
         Ok(id)
     }
 
+    /// Ends a person's signing in, with everything that they may do.
+    pub async fn close_person(
+        &self,
+        actor: &Actor,
+        id: PersonId,
+        reason: &str,
+    ) -> Result<(), ActError> {
+        let close = person::Command::Close { reason: reason.to_owned() };
+        self.desk().act::<Person>(actor, id, close).await?;
+        Ok(())
+    }
+
+    /// Erases the personal data of a person who is closed: their names and the hash of their
+    /// password. What they did stays in the log under their id, and every proof still verifies.
+    pub async fn erase_person(&self, actor: &Actor, id: PersonId) -> Result<Receipt, ActError> {
+        self.desk().erase::<Person>(actor, id).await
+    }
+
+    /// Erases the words of the objections in a case that has ended. That they were raised, and
+    /// what was answered, stays.
+    pub async fn erase_objections(&self, actor: &Actor, id: CaseId) -> Result<Receipt, ActError> {
+        self.desk().erase::<Case>(actor, id).await
+    }
+
     /// Signs a person in: a bearer token, if name and password fit.
     pub async fn sign_in(&self, sign_in: &str, password: &str) -> Result<String, SignInError> {
         let (id, person) = self.check_password(sign_in, password).await?;
@@ -174,7 +198,8 @@ impl App {
         sign_in: &str,
         password: &str,
     ) -> Result<(PersonId, Person), SignInError> {
-        let subject = StreamId::new("sign_in", &sign_in);
+        // What was typed stays in the log for ever, and may be somebody's name.
+        let subject = StreamId::new("sign_in", &self.0.tokens.disguise(sign_in));
         let since = self.now() - Duration::minutes(LOCK_MINUTES);
         let until = self.now() + Duration::microseconds(1);
         let wrong = self.desk().count(&subject, "sign_in.refuse", since, until).await?;
@@ -230,17 +255,6 @@ impl App {
             })
             .await?;
         Ok(())
-    }
-
-    /// Closes a person's account: they are out with their next request.
-    pub async fn close_person(
-        &self,
-        actor: &Actor,
-        id: PersonId,
-        reason: &str,
-    ) -> Result<(), ActError> {
-        let command = person::Command::Close { reason: reason.to_owned() };
-        self.desk().act::<Person>(actor, id, command).await.map(drop)
     }
 
     /// Signs a person out: all their tokens end.

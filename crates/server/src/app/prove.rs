@@ -4,7 +4,8 @@ use std::{fs, io, path::Path};
 
 use shuyu_law::Rule;
 use shuyu_ledger::{Bundle, BundleError, HashSuite, InclusionProof, ProofError, Tile, Tree};
-use shuyu_store::{Fault, StoreError};
+use shuyu_store::{Fault, Filter, StoreError};
+use shuyu_vault::{Dataset, DatasetState};
 
 use super::App;
 
@@ -32,6 +33,25 @@ impl App {
     /// Checks the whole history and every state against it.
     pub async fn verify(&self) -> Result<Vec<Fault>, StoreError> {
         self.desk().verify().await
+    }
+
+    /// Reads every version in the vault as it is kept, and says what is missing, altered or can
+    /// no longer be opened. What was destroyed is not looked for.
+    pub async fn verify_vault(&self) -> Result<Vec<String>, StoreError> {
+        let mut faults = Vec::new();
+        for (id, dataset) in self.desk().list::<Dataset>(&Filter::default()).await? {
+            let is_kept = matches!(dataset.state, DatasetState::Open | DatasetState::Sealed { .. });
+            for manifest in dataset.manifests().iter().filter(|_| is_kept) {
+                let opened = self.vault().keyring().unlock(manifest.key).await.map(drop);
+                for outcome in [opened, self.vault().verify(manifest).await] {
+                    if let Err(error) = outcome {
+                        let version = manifest.version;
+                        faults.push(format!("version {version} of {id}: {error}"));
+                    }
+                }
+            }
+        }
+        Ok(faults)
     }
 
     /// A proof that the entry at `index` is in the log, as it stood with `size` entries.

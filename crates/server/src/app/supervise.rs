@@ -15,8 +15,10 @@ pub struct Fallen {
     pub stages: usize,
     /// Tasks reminded of or lapsed.
     pub tasks: Vec<TaskId>,
-    /// Agreements that expired.
+    /// Agreements that expired, or whose trial ran out without a pass.
     pub expired: Vec<AgreementId>,
+    /// Agreements that went over from a passed trial into their term.
+    pub begun: Vec<AgreementId>,
 }
 
 impl App {
@@ -36,12 +38,19 @@ impl App {
                 fallen.tasks.push(id);
             }
         }
-        for (id, _) in self.due::<Agreement>(now).await? {
+        for (id, agreement) in self.due::<Agreement>(now).await? {
+            let Some(command) = agreement.tick(now) else { continue };
             let unit = self.desk().unit(&Actor::system());
-            unit.follow::<Agreement>(id, agreement::Command::Expire, &[]).await?;
-            self.end_all(&unit, id, "expired", &[]).await?;
+            let ticked = unit.follow::<Agreement>(id, command, &[]).await?;
+            let list = match ticked.state.status {
+                agreement::Status::Ended { ground, .. } => {
+                    self.end_all(&unit, id, &ground, &[]).await?;
+                    &mut fallen.expired
+                }
+                _ => &mut fallen.begun,
+            };
             unit.commit().await?;
-            fallen.expired.push(id);
+            list.push(id);
         }
         Ok(fallen)
     }

@@ -1,66 +1,22 @@
-//! Products in the market: drafting, subscribing, delivering, metering, invoicing, settling.
+//! Products in the market: drafting, subscribing, invoicing, settling. Their use: see `delivery`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
 use shuyu_casework::{Agreement, Organisation, Scenario, scenario};
 use shuyu_enclave::Release;
-use shuyu_kernel::{
-    Actor, AgreementId, ContentHash, InvoiceId, ProductId, ReleaseId, Share, SubscriptionId,
-};
-use shuyu_law::Rule;
+use shuyu_kernel::{Actor, AgreementId, InvoiceId, ProductId, ReleaseId, Share, SubscriptionId};
 use shuyu_market::{
-    AgreementFacts, Answer, Beneficiary, Invoice, InvoiceCommand, KeyHash, OfferFacts, Posting,
-    PostingCommand, PostingId, Price, Product, ProductCommand, ProductDraft, QueryError,
-    ReleaseFacts, ReleasedTable, ScenarioFacts, Settlement, SettlementCommand, SettlementId,
-    Subscription, SubscriptionCommand, SubscriptionOrder, Substance, TrialBalance, Usage,
-    UsageCount,
+    AgreementFacts, Beneficiary, Invoice, InvoiceCommand, KeyHash, OfferFacts, Posting,
+    PostingCommand, PostingId, Price, Product, ProductCommand, ProductDraft, ReleaseFacts,
+    ScenarioFacts, Settlement, SettlementCommand, SettlementId, Subscription, SubscriptionCommand,
+    SubscriptionOrder, Substance, TrialBalance, UsageCount,
 };
-use shuyu_store::{ActError, Context, Entry, Filter, StoreError, StreamId, Unit};
+use shuyu_store::{ActError, Filter, StoreError, StreamId, Unit};
 
-use super::{App, gate::GateError, store};
-
-pub(super) const USE_BY_SUBSCRIBER: Rule = Rule::new("use-by-subscriber");
-
-/// The act under which each use of a product is metered, and that under which a use that was
-/// refused is recorded: it is counted for nobody.
-const USE: &str = "subscription.use";
-const USE_REFUSED: &str = "subscription.refuse_use";
+use super::{App, delivery::USE, store};
 
 /// The act of reading the books.
 pub(super) const READ_BOOKS: &str = "books.read";
-
-/// Why a product is not delivered.
-#[derive(Debug, thiserror::Error)]
-pub enum TradeError {
-    /// The act.
-    #[error(transparent)]
-    Act(#[from] ActError),
-    /// The released content cannot be had.
-    #[error(transparent)]
-    Gate(#[from] GateError),
-    /// The call of a query API is not as its template asks.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// A package is asked of an API, or the other way round.
-    #[error("this product is not delivered in that way")]
-    OtherDelivery,
-}
-
-impl From<StoreError> for TradeError {
-    fn from(error: StoreError) -> Self {
-        Self::Act(ActError::Store(error))
-    }
-}
-
-/// A data package as it is delivered.
-#[derive(Debug, Clone)]
-pub struct Downloaded {
-    /// Its bytes, re-hashed at delivery.
-    pub bytes: Vec<u8>,
-    /// Their hash.
-    pub content: ContentHash,
-}
 
 /// What a product to be drafted says of itself.
 #[derive(Debug, Clone)]
@@ -157,7 +113,13 @@ impl App {
                         Substance::Api { .. } => Some(KeyHash::issue(&*self.0.entropy)),
                     };
                     let (shown, kept) = key.unzip();
-                    let offer = OfferFacts { id: product, product: offered, price };
+                    let agreement = unit.load::<Agreement>(offered.agreement).await?;
+                    let offer = OfferFacts {
+                        id: product,
+                        product: offered,
+                        price,
+                        agreement_is_in_operation: agreement.is_in_operation(self.now()),
+                    };
                     let command =
                         SubscriptionCommand::Subscribe { offer: Box::new(offer), order, key: kept };
                     unit.act::<Subscription>(id, command).await?;
@@ -195,95 +157,6 @@ impl App {
     ) -> Result<Subscription, ActError> {
         let command = SubscriptionCommand::End { reason: reason.to_owned() };
         Ok(self.desk().act::<Subscription>(actor, id, command).await?.state)
-    }
-
-    /// Delivers a data package to a subscriber. The delivery is metered before it is handed out.
-    pub async fn download(
-        &self,
-        actor: &Actor,
-        id: SubscriptionId,
-    ) -> Result<Downloaded, TradeError> {
-        let subscription = self.subscription(id).await?;
-        let product = self.product(subscription.product).await?;
-        if !matches!(product.substance, Substance::Package) {
-            return Err(TradeError::OtherDelivery);
-        }
-        let subject = StreamId::of::<Subscription>(id);
-        if actor.organisation != subscription.consumer {
-            let refusal = self.law().refuse(USE_BY_SUBSCRIBER, &[]);
-            return Err(self.desk().refuse(actor, &subject, USE_REFUSED, refusal).await.into());
-        }
-        self.check_use(actor, id, (&subscription, &product), None).await?;
-        let bytes = self.released(product.release).await?;
-        let usage = usage(&subscription, product.content, None);
-        self.meter(actor, id, &usage).await?;
-        Ok(Downloaded { bytes, content: product.content })
-    }
-
-    /// Answers a call of a query API, by its key. The call is metered before it is answered.
-    pub async fn call(
-        &self,
-        id: SubscriptionId,
-        key: &str,
-        arguments: &BTreeMap<String, serde_json::Value>,
-    ) -> Result<Answer, TradeError> {
-        let subscription = self.subscription(id).await?;
-        let product = self.product(subscription.product).await?;
-        let Substance::Api { template } = &product.substance else {
-            return Err(TradeError::OtherDelivery);
-        };
-        let caller = Actor { organisation: subscription.consumer, ..Actor::system() };
-        let of = (&subscription, &product);
-        self.check_use(&caller, id, of, Some(&KeyHash::of(key))).await?;
-        let table = ReleasedTable::from_csv(&self.released(product.release).await?)?;
-        let answer = table.answer(template, arguments)?;
-        let body = serde_json::to_vec(&answer.rows).unwrap_or_default();
-        let usage = usage(&subscription, ContentHash::of(&body), Some(answer.rows.len() as u64));
-        self.meter(&caller, id, &usage).await?;
-        Ok(answer)
-    }
-
-    async fn check_use(
-        &self,
-        actor: &Actor,
-        id: SubscriptionId,
-        (subscription, product): (&Subscription, &Product),
-        key: Option<&KeyHash>,
-    ) -> Result<(), TradeError> {
-        let subject = StreamId::of::<Subscription>(id);
-        let ctx = Context { now: self.now(), actor, law: self.law() };
-        let used = self.desk().count(&subject, USE, subscription.since, forever()).await?;
-        let checked = match key {
-            Some(key) => subscription.check_key(key, &ctx),
-            None => Ok(()),
-        };
-        let agreement = self.agreement(product.agreement).await?;
-        let agreement_is_active = agreement.is_in_operation(ctx.now);
-        let checked = checked
-            .and_then(|()| subscription.check_use(used, &ctx))
-            .and_then(|()| product.check_delivered(agreement_is_active, &ctx));
-        match checked {
-            Ok(()) => Ok(()),
-            Err(refusal) => {
-                Err(self.desk().refuse(actor, &subject, USE_REFUSED, refusal).await.into())
-            }
-        }
-    }
-
-    async fn meter(
-        &self,
-        actor: &Actor,
-        id: SubscriptionId,
-        usage: &Usage,
-    ) -> Result<(), TradeError> {
-        let entry = Entry {
-            subject: StreamId::of::<Subscription>(id),
-            act: USE.to_owned(),
-            clauses: Vec::new(),
-            body: serde_json::to_value(usage).unwrap_or_else(|_| json!({})),
-        };
-        self.desk().journal(actor, entry).await?;
-        Ok(())
     }
 
     /// Invoices what a subscriber has used since the last invoice, each use once, and posts it.
@@ -431,7 +304,7 @@ impl App {
         }
     }
 
-    async fn subscription(&self, id: SubscriptionId) -> Result<Subscription, ActError> {
+    pub(super) async fn subscription(&self, id: SubscriptionId) -> Result<Subscription, ActError> {
         let found = self.desk().find::<Subscription>(id).await.map_err(store)?;
         found.map(|(_, it)| it).ok_or_else(|| ActError::NotFound(StreamId::of::<Subscription>(id)))
     }
@@ -471,19 +344,4 @@ impl App {
         let found = self.desk().find::<Product>(id).await.map_err(store)?;
         found.map(|(_, it)| it).ok_or_else(|| ActError::NotFound(StreamId::of::<Product>(id)))
     }
-}
-
-fn usage(subscription: &Subscription, delivered: ContentHash, rows: Option<u64>) -> Usage {
-    Usage {
-        product: subscription.product,
-        consumer: subscription.consumer,
-        unit: subscription.unit,
-        delivered,
-        rows,
-        charge: subscription.charge.clone(),
-    }
-}
-
-fn forever() -> chrono::DateTime<chrono::Utc> {
-    chrono::DateTime::<chrono::Utc>::MAX_UTC
 }

@@ -220,6 +220,7 @@ impl From<VaultError> for Problem {
             VaultError::KeyRefused(_)
             | VaultError::Keyring(_)
             | VaultError::Altered(_)
+            | VaultError::Missing(_)
             | VaultError::DestructionIncomplete(_)
             | VaultError::Io(_)
             | VaultError::Objects(_)

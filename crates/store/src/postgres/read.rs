@@ -82,6 +82,17 @@ impl Database {
         .number("entries")
     }
 
+    /// How many entries have had their personal fields erased.
+    pub(crate) async fn erased(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query(
+            "SELECT count(*) AS entries FROM event LEFT JOIN personal USING (seq)
+             WHERE event.commitment IS NOT NULL AND personal.salt IS NULL",
+        )
+        .fetch_one(&self.pool)
+        .await?
+        .number("entries")
+    }
+
     /// The events of a stream up to an instant, with personal fields that are still there.
     pub(crate) async fn events_of(
         &self,

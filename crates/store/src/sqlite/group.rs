@@ -63,6 +63,27 @@ impl Transaction {
         .collect()
     }
 
+    /// How many journal entries a stream has of an act, from an instant on, at a place or after.
+    pub(crate) async fn count_after(
+        &mut self,
+        stream: &str,
+        act: &str,
+        from: i64,
+        place: i64,
+    ) -> Result<i64, sqlx::Error> {
+        sqlx::query(
+            "SELECT count(*) AS entries FROM event
+             WHERE stream = $1 AND act = $2 AND at >= $3 AND seq >= $4 AND version IS NULL",
+        )
+        .bind(stream)
+        .bind(act)
+        .bind(from)
+        .bind(place)
+        .fetch_one(&mut *self.0)
+        .await?
+        .number("entries")
+    }
+
     /// Appends entries, writes states, moves the head, and adds the checkpoint.
     pub(crate) async fn append(&mut self, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
         for rows in pieces(batch.events) {

@@ -1,0 +1,49 @@
+//! `shuyu vault`: what the vault keeps, checked against what the ledger says of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::{Done, Outcome, ledger, output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vault {
+    /// Read every dataset version as it is kept, and say what is missing or altered.
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The directory of the deployment.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Print faults as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Vault {
+    pub(crate) async fn run(self) -> Outcome {
+        match self {
+            Self::Verify(it) => it.run().await,
+        }
+    }
+}
+
+impl Verify {
+    async fn run(self) -> Outcome {
+        let faults = ledger::open(&self.dir).await?.verify_vault().await?;
+        if self.json {
+            output::json(&faults)?;
+        } else {
+            for fault in &faults {
+                println!("{fault}");
+            }
+            match faults.len() {
+                0 => println!("the vault verifies: every version that is not destroyed"),
+                n => println!("{n} faults"),
+            }
+        }
+        Ok(if faults.is_empty() { Done::Well } else { Done::Found })
+    }
+}
