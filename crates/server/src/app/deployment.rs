@@ -118,8 +118,8 @@ impl Deployment {
         }
         let packs = packs.only(city)?;
         let law = packs.load(city)?;
-        let (city, pack) = (city.to_owned(), law.version.clone());
-        let config = Config { city, pack, postgres, domain: Limits::default() };
+        let (of, pack) = (city.to_owned(), law.version.clone());
+        let config = Config { city: of, pack, postgres, domain: Limits::default() };
         for sub in ["keys", "vault", "documents", "ledger", "packs"] {
             make_dir(&dir.join(sub))?;
         }
