@@ -1,10 +1,7 @@
 //! Metering: the uses of one subscription, each noted durably before it is answered, by callers
 //! who all draw on one quota. Its peer is the same note without a quota.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use shuyu_kernel::{Actor, Clock as _, Id as _, OrganisationId, PersonId, SystemClock};

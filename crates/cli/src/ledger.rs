@@ -101,7 +101,7 @@ impl Rebuild {
         match app.desk().erased().await? {
             0 => {}
             erased => {
-                println!("{erased} entries stand without their personal data, which were erased")
+                println!("{erased} entries stand without their personal data, which were erased");
             }
         }
         Ok(if faults.is_empty() { Done::Well } else { Done::Found })

@@ -21,7 +21,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Domain, Label, Objection, SubjectKind, Thresholds,
+    Domain, Label, Objection, SMALLEST_CELL, SubjectKind, Thresholds,
     checker::ask::{Checked, code},
     domain::constant_error,
     question::{Code, ColumnOf, Figure, Layout, Question, Region, Shown},
@@ -37,7 +37,7 @@ pub struct Cell {
     pub figures: Vec<String>,
     /// The rows behind it.
     pub rows: u64,
-    /// The least number of distinct subjects of a protected table behind it.
+    /// The least number of distinct subjects of a protected table behind it; 0: it is about nobody.
     pub subjects: u64,
 }
 
@@ -286,15 +286,17 @@ fn cells_plan(
     filtered: &Arc<LogicalPlan>,
     groups: &[Expr],
     measures: &[Expr],
-    key: &Column,
+    key: Option<&Column>,
     one_row_each: bool,
 ) -> EngineResult<LogicalPlan> {
-    let key = Expr::Column(key.clone());
-    let rows =
-        LogicalPlanBuilder::new_from_arc(Arc::clone(filtered)).filter(key.clone().is_not_null())?;
+    let key = key.map(|key| Expr::Column(key.clone()));
+    let mut rows = LogicalPlanBuilder::new_from_arc(Arc::clone(filtered));
+    if let Some(key) = &key {
+        rows = rows.filter(key.clone().is_not_null())?;
+    }
     let named = |prefix: &str, index: usize| format!("{prefix}{index}");
     let group_names: Vec<String> = (0..groups.len()).map(|index| named("__g", index)).collect();
-    if one_row_each {
+    let Some(key) = key.filter(|_| !one_row_each) else {
         let mut aggregates =
             vec![count(lit(1_i64)).alias("__subjects"), count(lit(1_i64)).alias("__rows")];
         for (index, measure) in measures.iter().enumerate() {
@@ -312,7 +314,7 @@ fn cells_plan(
             .map(|(group, name)| group.clone().alias(name))
             .collect();
         return rows.aggregate(groups, aggregates)?.build();
-    }
+    };
     let mut inner_groups: Vec<Expr> =
         groups.iter().zip(&group_names).map(|(group, name)| group.clone().alias(name)).collect();
     inner_groups.push(key.alias("__subject"));
@@ -450,9 +452,17 @@ async fn find_cells(
     for table in &tables {
         let one_row_each = checked.question.relation.sources.len() == 1
             && facts.is_unique(domain, &checked.base, &table.of, &table.key).await?;
-        let plan = cells_plan(&filtered, &groups, &measures, &table.key, one_row_each)?;
+        let plan = cells_plan(&filtered, &groups, &measures, Some(&table.key), one_row_each)?;
+        let kind = Some(table.kind);
         for batch in batches(domain, plan).await? {
-            read_cells(&batch, groups.len(), measures.len(), table.kind, thresholds, &mut cells)?;
+            read_cells(&batch, groups.len(), measures.len(), kind, thresholds, &mut cells)?;
+        }
+    }
+    if tables.is_empty() {
+        // The rows are about nobody, so they are counted themselves.
+        let plan = cells_plan(&filtered, &groups, &measures, None, true)?;
+        for batch in batches(domain, plan).await? {
+            read_cells(&batch, groups.len(), measures.len(), None, thresholds, &mut cells)?;
         }
     }
     Ok(cells)
@@ -462,7 +472,7 @@ fn read_cells(
     batch: &RecordBatch,
     groups: usize,
     measures: usize,
-    kind: SubjectKind,
+    kind: Option<SubjectKind>,
     thresholds: &Thresholds,
     cells: &mut BTreeMap<Vec<Code>, Found>,
 ) -> EngineResult<()> {
@@ -485,10 +495,12 @@ fn read_cells(
         let at = |numbers: &[u64]| numbers.get(row).copied().unwrap_or(0);
         let found = cells.entry(codes).or_default();
         found.rows = at(&rows);
-        let least = found.subjects.entry(kind).or_insert(u64::MAX);
-        *least = (*least).min(at(&subjects));
-        let contributors = counts.iter().map(|(contributors, _)| at(contributors)).collect();
-        found.contributors.insert(kind, contributors);
+        if let Some(kind) = kind {
+            let least = found.subjects.entry(kind).or_insert(u64::MAX);
+            *least = (*least).min(at(&subjects));
+            let contributors = counts.iter().map(|(contributors, _)| at(contributors)).collect();
+            found.contributors.insert(kind, contributors);
+        }
         found.measures.clear();
         for (index, (_, present)) in counts.iter().enumerate() {
             let value = |name: &str| decimal(batch, &format!("{name}{index}"), row);
@@ -502,8 +514,10 @@ fn read_cells(
             };
             let limit = i128::from(thresholds.dominance_percent);
             // Dominance is not defined where contributions are negative: such cells stay closed.
-            found.open |=
-                least < 0 || least == most || most.saturating_mul(100) > sum.saturating_mul(limit);
+            found.open |= kind.is_some()
+                && (least < 0
+                    || least == most
+                    || most.saturating_mul(100) > sum.saturating_mul(limit));
             found.measures.push(FoundMeasure { present: at(present), sum, scale });
         }
     }
@@ -518,7 +532,9 @@ fn shown(
     found: &Found,
     thresholds: &Thresholds,
 ) -> Option<Cell> {
-    if found.open {
+    // Rows about nobody: a cell of one is that row.
+    let is_row = found.subjects.is_empty() && found.rows < u64::from(SMALLEST_CELL);
+    if found.open || is_row {
         return None;
     }
     for (kind, subjects) in &found.subjects {

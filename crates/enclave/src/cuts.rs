@@ -1,20 +1,24 @@
-//! The switch: what runs under a grant stops when the grant does.
+//! The switch: what runs under a grant stops when the grant does, and a job when it is cancelled.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use shuyu_kernel::GrantId;
+use shuyu_kernel::{GrantId, JobId};
 use shuyu_store::{Committed, Desk};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Objection, rules::GRANT_ACTIVE};
-
-/// One token for each grant that something runs under.
+/// One token for each grant that something runs under, and one for each job that runs.
 #[derive(Debug, Clone, Default)]
-pub struct Cuts(Arc<Mutex<HashMap<GrantId, CancellationToken>>>);
+pub struct Cuts(Arc<Mutex<Tokens>>);
+
+#[derive(Debug, Default)]
+struct Tokens {
+    grants: HashMap<GrantId, CancellationToken>,
+    jobs: HashMap<JobId, CancellationToken>,
+}
 
 impl Cuts {
     /// No grant is in use yet.
@@ -25,12 +29,22 @@ impl Cuts {
     /// The token that is cancelled when the grant is cut. Taken before the grant's state is
     /// read, so that a cut in between is not missed.
     pub fn token(&self, grant: GrantId) -> CancellationToken {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(grant).or_default().clone()
+        self.lock().grants.entry(grant).or_default().clone()
+    }
+
+    /// The token that is cancelled when the job is. Taken before the job's state is read.
+    pub(crate) fn of_job(&self, job: JobId) -> CancellationToken {
+        self.lock().jobs.entry(job).or_default().clone()
+    }
+
+    /// Forgets a job that runs no more.
+    pub(crate) fn forget_job(&self, job: JobId) {
+        self.lock().jobs.remove(&job);
     }
 
     /// Stops everything that runs under a grant. What begins later reads the grant's state anew.
     pub fn cut(&self, grant: GrantId) {
-        let token = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&grant);
+        let token = self.lock().grants.remove(&grant);
         if let Some(token) = token {
             token.cancel();
         }
@@ -38,56 +52,51 @@ impl Cuts {
 
     /// Stops everything.
     pub fn cut_all(&self) {
-        let all = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for token in all.into_values() {
+        for token in std::mem::take(&mut *self.lock()).grants.into_values() {
             token.cancel();
         }
     }
 
-    /// Cuts the grant that something committed suspended or ended, whoever committed it.
+    /// Cuts the grant that something committed suspended or ended, and the job that it cancelled,
+    /// whoever committed it.
     pub fn on_committed(&self, committed: &Committed) {
-        let ends = matches!(committed.event.as_deref(), Some("Suspended" | "Ended"));
-        if ends
-            && committed.stream.kind() == "grant"
-            && let Ok(grant) = committed.stream.id().parse()
-        {
-            self.cut(grant);
+        let id = committed.stream.id();
+        match (committed.stream.kind(), committed.event.as_deref()) {
+            ("grant", Some("Suspended" | "Ended")) => {
+                if let Ok(grant) = id.parse() {
+                    self.cut(grant);
+                }
+            }
+            ("job", Some("Cancelled")) => {
+                let token = id.parse().ok().and_then(|job: JobId| self.lock().jobs.remove(&job));
+                if let Some(token) = token {
+                    token.cancel();
+                }
+            }
+            _other => {}
         }
     }
 
     /// Cuts as the desk commits, until the desk is closed. Whoever has missed something cuts
     /// everything: running work is begun again, a missed cut is not.
-    pub async fn watch(self, desk: Desk) {
+    /// It listens from now on, whenever it is polled first.
+    pub fn watch(self, desk: &Desk) -> impl Future<Output = ()> + Send + 'static {
         let mut feed = desk.subscribe();
-        drop(desk);
-        loop {
-            match feed.recv().await {
-                Ok(committed) => self.on_committed(&committed),
-                Err(RecvError::Lagged(_)) => self.cut_all(),
-                Err(RecvError::Closed) => {
-                    self.cut_all();
-                    return;
+        async move {
+            loop {
+                match feed.recv().await {
+                    Ok(committed) => self.on_committed(&committed),
+                    Err(RecvError::Lagged(_)) => self.cut_all(),
+                    Err(RecvError::Closed) => {
+                        self.cut_all();
+                        return;
+                    }
                 }
             }
         }
     }
-}
 
-/// Does `work` until it is done or the token is cancelled; then the work is dropped when it next
-/// yields. An operator of the engine that computes long without yielding holds it until then.
-///
-/// # Errors
-///
-/// The objection that the grant is not active, or the work's own.
-pub async fn until_cut<T>(
-    token: &CancellationToken,
-    work: impl Future<Output = Result<T, Objection>>,
-) -> Result<T, Objection> {
-    tokio::select! {
-        biased;
-        () = token.cancelled() => {
-            Err(Objection::new(GRANT_ACTIVE, "the grant was cut while this ran"))
-        }
-        done = work => done,
+    fn lock(&self) -> MutexGuard<'_, Tokens> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::{
-    ContentHash,
+    ContentHash, ReleaseId,
     identifier::{is_credit_code, is_mobile, is_resident_id},
 };
 
@@ -65,20 +65,34 @@ pub fn row_digest(values: &[&str]) -> ContentHash {
     ContentHash::of_parts(&parts)
 }
 
-/// Checks an output.
-///
-/// `protected` says whose data it was made from, `source_rows` holds digests of source rows under
-/// the columns that the output shares with them ([`row_digest`]), `columns` are those shared.
-pub fn examine(
-    output: &Output,
-    protected: &[SubjectKind],
-    columns: &[usize],
-    source_rows: &BTreeSet<ContentHash>,
-) -> Record {
+/// What an output has in common with a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// The columns of the output that the source has, too.
+    pub columns: Vec<usize>,
+    /// Digests of rows of the source under these columns ([`row_digest`]).
+    pub rows: BTreeSet<ContentHash>,
+}
+
+/// What reviewers must look at an output for, beyond the output itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// What it has in common with its sources.
+    pub overlaps: Vec<Overlap>,
+    /// Why its figures may have to be compared with one another.
+    pub comparison: Option<String>,
+    /// What was released before from the same data about somebody, to any operator.
+    pub earlier: Vec<ReleaseId>,
+}
+
+/// Checks an output. `protected` says whose data it was made from.
+pub fn examine(output: &Output, protected: &[SubjectKind], grounds: &Grounds) -> Record {
     let findings = vec![
         direct_identifiers(output, protected),
         formulas(output),
-        raw_rows(output, columns, source_rows),
+        hidden_symbols(output),
+        raw_rows(output, &grounds.overlaps),
+        differencing(grounds),
         single_rows(output),
     ];
     Record { package: output.hash(), rows: output.rows.len() as u64, findings }
@@ -138,25 +152,58 @@ fn formulas(output: &Output) -> Finding {
     finding(CHECK, Verdict::Pass, "none found")
 }
 
+/// Symbols that a reviewer does not see: controls, marks of direction, spaces without width.
+fn hidden_symbols(output: &Output) -> Finding {
+    const CHECK: &str = "hidden-symbols";
+    let is_hidden = |symbol: char| {
+        symbol.is_control()
+            || matches!(symbol, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(symbol, '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    for (index, row) in std::iter::once(&output.columns).chain(&output.rows).enumerate() {
+        if let Some(position) = row.iter().position(|value| value.contains(is_hidden)) {
+            let place = format!("column {} of row {index} holds one", position + 1);
+            return finding(CHECK, Verdict::Review, place);
+        }
+    }
+    finding(CHECK, Verdict::Pass, "none found")
+}
+
+/// What one figure tells beside another, of the same output or of an earlier one, is for
+/// reviewers to see.
+fn differencing(grounds: &Grounds) -> Finding {
+    const CHECK: &str = "differencing";
+    let named = |id: &ReleaseId| id.to_string();
+    let earlier = match grounds.earlier.as_slice() {
+        [] => None,
+        ids => Some(format!(
+            "released from the same data before: {}",
+            ids.iter().map(named).collect::<Vec<_>>().join(", ")
+        )),
+    };
+    let reasons: Vec<String> = grounds.comparison.iter().cloned().chain(earlier).collect();
+    if reasons.is_empty() {
+        return finding(CHECK, Verdict::Pass, "there is nothing to compare it with");
+    }
+    finding(CHECK, Verdict::Review, reasons.join("; "))
+}
+
 /// Rows that are rows of a source, under the columns that both have.
-fn raw_rows(output: &Output, columns: &[usize], source_rows: &BTreeSet<ContentHash>) -> Finding {
+fn raw_rows(output: &Output, overlaps: &[Overlap]) -> Finding {
     const CHECK: &str = "raw-rows";
-    if columns.is_empty() || source_rows.is_empty() {
+    if overlaps.is_empty() {
         return finding(CHECK, Verdict::Pass, "no column is shared with a source");
     }
-    let overlap = output
-        .rows
-        .iter()
-        .filter(|row| {
-            let values: Vec<&str> =
-                columns.iter().map(|index| row.get(*index).map_or("", String::as_str)).collect();
-            source_rows.contains(&row_digest(&values))
+    let is_raw = |row: &&Vec<String>| {
+        overlaps.iter().any(|Overlap { columns, rows }| {
+            let value = |index: &usize| row.get(*index).map_or("", String::as_str);
+            rows.contains(&row_digest(&columns.iter().map(value).collect::<Vec<_>>()))
         })
-        .count();
-    if overlap == 0 {
-        return finding(CHECK, Verdict::Pass, "no row of a source");
+    };
+    match output.rows.iter().filter(is_raw).count() {
+        0 => finding(CHECK, Verdict::Pass, "no row of a source"),
+        raw => finding(CHECK, Verdict::Fail, format!("{raw} rows are rows of a source")),
     }
-    finding(CHECK, Verdict::Fail, format!("{overlap} rows are rows of a source"))
 }
 
 /// Outputs that are long are more like records than like statistics.
@@ -178,7 +225,7 @@ mod tests {
             columns: vec!["district".to_owned(), "n".to_owned()],
             rows: vec![vec![value.to_owned(), "12".to_owned()]],
         };
-        let record = examine(&output, kinds, &[], &BTreeSet::new());
+        let record = examine(&output, kinds, &Grounds::default());
         assert_eq!(record.verdict(), expected, "{value}: {record:?}");
     }
 
@@ -196,6 +243,8 @@ mod tests {
         check("=1+1", &[person], Verdict::Fail);
         check("-12.5", &[person], Verdict::Pass);
         check("@SUM(A1)", &[person], Verdict::Fail);
+        check("XI\u{202e}HU", &[person], Verdict::Review);
+        check("XIHU\u{1b}[8m", &[person], Verdict::Review);
     }
 
     #[test]
@@ -205,7 +254,10 @@ mod tests {
             rows: vec![vec!["1".to_owned(), "23".to_owned()]],
         };
         let found = |values: &[&str]| {
-            examine(&output, &[], &[0, 1], &BTreeSet::from([row_digest(values)])).verdict()
+            let rows = BTreeSet::from([row_digest(values)]);
+            // Every source counts, not the first alone.
+            let overlaps = vec![Overlap::default(), Overlap { columns: vec![0, 1], rows }];
+            examine(&output, &[], &Grounds { overlaps, ..Grounds::default() }).verdict()
         };
         assert_eq!(found(&["1", "23"]), Verdict::Fail);
         assert_eq!(found(&["12", "3"]), Verdict::Pass);

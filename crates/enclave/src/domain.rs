@@ -1,6 +1,9 @@
 //! The tables of a grant as one closed catalogue, and the one way from a text to a plan.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use datafusion::{
     catalog::{
@@ -10,10 +13,6 @@ use datafusion::{
     execution::{SessionState, SessionStateBuilder, runtime_env::RuntimeEnv},
     logical_expr::LogicalPlan,
     prelude::SessionConfig,
-    sql::{
-        parser::{DFParser, Statement},
-        sqlparser::ast::Statement as Sql,
-    },
 };
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::DatasetId;
@@ -22,7 +21,9 @@ use shuyu_law::{Law, Refusal, Rule};
 use crate::{
     Item,
     governed::Governed,
-    rules::{GRANTED_NAMES, ONE_QUERY, QUERY_COMPLETED},
+    rules::{GRANTED_NAMES, QUERY_COMPLETED},
+    stop::{FiltersAboveJoins, Stop, Stops},
+    text,
 };
 
 /// A version of a dataset.
@@ -118,6 +119,8 @@ impl Domain {
         let state = SessionStateBuilder::new_with_default_features()
             .with_config(config)
             .with_runtime_env(runtime)
+            .with_optimizer_rule(Arc::new(FiltersAboveJoins))
+            .with_physical_optimizer_rule(Arc::new(Stops))
             .with_catalog_list(Arc::new(list))
             // No table function, no file format: nothing but the granted tables can be read.
             .with_table_functions(std::collections::HashMap::new())
@@ -126,35 +129,22 @@ impl Domain {
         Ok(Self { state, tables: granted })
     }
 
+    /// The same tables, for work that ends when it must.
+    pub(crate) fn until(mut self, stop: &Arc<Stop>) -> Self {
+        self.state.config_mut().set_extension(Arc::clone(stop));
+        self
+    }
+
+    /// The dataset versions of the tables.
+    pub(crate) fn versions(&self) -> BTreeSet<DatasetVersion> {
+        self.tables.values().map(|table| table.version).collect()
+    }
+
     /// The plan of one query, resolved against the granted tables and not yet optimised.
     ///
     /// Unknown and ungranted names are refused in the same words.
     pub(crate) async fn resolve(&self, sql: &str) -> Result<LogicalPlan, Objection> {
-        const LONGEST: usize = 64 * 1024;
-        let not_one = || {
-            Objection::new(
-                ONE_QUERY,
-                "exactly one SELECT passes: no other statement, no EXPLAIN, SHOW, SET or COPY",
-            )
-        };
-        if sql.len() > LONGEST {
-            return Err(Objection::new(ONE_QUERY, "the query is too long"));
-        }
-        let mut statements = DFParser::parse_sql(sql).map_err(|_| not_one())?;
-        let statement = statements.pop_front().ok_or_else(not_one)?;
-        if !statements.is_empty() {
-            return Err(not_one());
-        }
-        let is_query = match &statement {
-            Statement::Statement(statement) => matches!(**statement, Sql::Query(_)),
-            Statement::CreateExternalTable(_)
-            | Statement::CopyTo(_)
-            | Statement::Explain(_)
-            | Statement::Reset(_) => false,
-        };
-        if !is_query {
-            return Err(not_one());
-        }
+        let statement = text::query_of(sql)?;
         self.state.statement_to_plan(statement).await.map_err(|_| {
             Objection::new(
                 GRANTED_NAMES,

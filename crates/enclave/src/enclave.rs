@@ -1,6 +1,9 @@
-//! The room at work: sessions ask, under a grant that is looked at anew each time.
+//! The room at work: its threads, its limits and its switch, and the questions that are answered.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use datafusion::{
@@ -11,19 +14,22 @@ use datafusion::{
     },
 };
 use serde_json::json;
-use shuyu_kernel::{Actor, ContentHash, Ids, SessionId};
-use shuyu_store::{ActError, Desk, Entry, Filter, StreamId};
+use shuyu_kernel::{Actor, ContentHash, GrantId, Ids, SessionId};
+use shuyu_store::{ActError, Desk, Entry, Filter, StreamId, Unit};
 use shuyu_vault::Vault;
-use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Item, Objection, Operation,
-    Session, Sheet, given::GivenCommand, rules::SESSION_OPEN, source::VaultSource, until_cut,
+    Answer, Asked, Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Item, Limits,
+    Objection, Operation, Session, Sheet, Tally, TallyId,
+    given::GivenCommand,
+    memory::share_of,
+    rules::{GRANT_TERM, JOB_LIMITS, SESSION_OPEN},
+    source::VaultSource,
+    stop::Stop,
+    tally::TallyCommand,
     workers::Workers,
 };
-
-/// How much memory queries and jobs may use together.
-const MEMORY_BYTES: usize = 4 << 30;
 
 /// Where the data of granted tables come from: the vault.
 #[async_trait]
@@ -41,18 +47,33 @@ pub struct Enclave {
     pub(crate) vault: Vault,
     pub(crate) ids: Ids,
     pub(crate) secret: [u8; 32],
-    source: Arc<dyn Source>,
+    pub(crate) limits: Limits,
     pub(crate) engine: Arc<Engine>,
-    runtime: Arc<RuntimeEnv>,
     pub(crate) cuts: Cuts,
     pub(crate) workers: Workers,
-    /// Answers are compared with earlier ones and recorded one at a time.
-    giving: Mutex<()>,
+    source: Arc<dyn Source>,
+    runtime: Arc<RuntimeEnv>,
 }
 
 impl std::fmt::Debug for Enclave {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Enclave")
+    }
+}
+
+/// The tables of a grant, to be opened where the work is done.
+pub(crate) struct Opening {
+    source: Arc<dyn Source>,
+    runtime: Arc<RuntimeEnv>,
+    items: Vec<Item>,
+    stop: Arc<Stop>,
+}
+
+impl Opening {
+    /// The granted tables at their current versions, and nothing else.
+    pub(crate) async fn domain(self) -> Result<Domain, Objection> {
+        let tables = self.source.tables(&self.items).await?;
+        Ok(Domain::new(self.runtime, tables)?.until(&self.stop))
     }
 }
 
@@ -63,11 +84,17 @@ impl Enclave {
     /// # Errors
     ///
     /// If the threads on which work is done cannot be started.
-    pub fn open(desk: Desk, vault: Vault, ids: Ids, secret: [u8; 32]) -> std::io::Result<Self> {
+    pub fn open(
+        desk: Desk,
+        vault: Vault,
+        ids: Ids,
+        secret: [u8; 32],
+        limits: Limits,
+    ) -> std::io::Result<Self> {
         let cuts = Cuts::new();
-        tokio::spawn(cuts.clone().watch(desk.clone()));
+        tokio::spawn(cuts.clone().watch(&desk));
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_limit(MEMORY_BYTES, 0.8)
+            .with_memory_limit(limits.memory_bytes, 1.0)
             // What does not fit into memory fails: rows never lie on disk in clear.
             .with_disk_manager_builder(
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
@@ -80,21 +107,40 @@ impl Enclave {
             vault,
             ids,
             secret,
+            limits,
             engine: Arc::new(Engine::new()),
             runtime,
             cuts,
             workers: Workers::start()?,
-            giving: Mutex::default(),
         })
     }
 
-    /// The granted tables at their current versions, and nothing else.
-    pub(crate) async fn domain(&self, items: &[Item]) -> Result<Domain, Objection> {
-        let tables = self.source.tables(items).await?;
-        Domain::new(Arc::clone(&self.runtime), tables)
+    /// The same domain on data from elsewhere.
+    #[must_use]
+    pub fn with_source(self, source: Arc<dyn Source>) -> Self {
+        Self { source, ..self }
     }
 
-    /// The switch of this domain; [`Cuts::watch`] is to be spawned once.
+    /// The granted tables, for work that ends when `stop` says so and takes no more than its
+    /// share of memory.
+    pub(crate) fn opening(&self, items: &[Item], stop: &Arc<Stop>) -> Opening {
+        Opening {
+            source: Arc::clone(&self.source),
+            runtime: share_of(&self.runtime, self.limits.share_bytes),
+            items: items.to_vec(),
+            stop: Arc::clone(stop),
+        }
+    }
+
+    /// When work under a grant must end: when the grant is cut, when it is over, or after so long.
+    pub(crate) fn stop(&self, grant: &Grant, cut: CancellationToken, longest: Duration) -> Stop {
+        let left = grant.terms.to.signed_duration_since(self.desk.clock().now());
+        let left = left.to_std().unwrap_or_default();
+        let rule = if left < longest { GRANT_TERM } else { JOB_LIMITS };
+        Stop::new(cut, Instant::now() + left.min(longest), rule)
+    }
+
+    /// The switch of this domain.
     pub fn cuts(&self) -> &Cuts {
         &self.cuts
     }
@@ -110,39 +156,33 @@ impl Enclave {
         session: SessionId,
         sql: &str,
     ) -> Result<Sheet, ActError> {
-        const ACT: &str = "session.ask";
+        let open = self.granted(actor, session, Operation::Ask, ASK).await?;
+        let stop = Arc::new(self.stop(&open.grant, open.cut, self.limits.question()));
         let subject = StreamId::of::<Session>(session);
-        let law = Arc::clone(self.desk.laws().of(None)?);
-        let found = self.desk.find::<Session>(session).await?;
-        let own = found.map(|(_, found)| found).filter(|found| found.is_open_for(actor));
-        let Some(own) = own else {
-            let refusal = law.refuse(SESSION_OPEN, &[]);
-            return Err(self.desk.refuse(actor, &subject, ACT, refusal).await);
+        let asking = Asking {
+            actor: actor.clone(),
+            subject: subject.clone(),
+            query: ContentHash::of(sql.as_bytes()),
+            engine: Arc::clone(&self.engine),
+            grant: open.grant,
         };
-        let token = self.cuts.token(own.grant);
-        let grant = self.grant(actor, own.grant, Operation::Ask, &subject, ACT).await?;
-        let outcome = until_cut(&token, self.answer(actor, &grant, sql)).await;
-        let (sheet, question) = match outcome {
-            Ok(answered) => answered,
-            Err(objection) => {
-                let refusal = objection.refusal(&law);
-                return Err(self.desk.refuse(actor, &subject, ACT, refusal).await);
+        let opening = self.opening(&asking.grant.terms.items, &stop);
+        let (desk, sql) = (self.desk.clone(), sql.to_owned());
+        let work = async move { asking.answer(&desk, opening, &sql).await };
+        match self.workers.run(&stop, work).await {
+            Ok(Ok(sheet)) => Ok(sheet),
+            Ok(Err(Unanswered::Act(error))) => Err(error),
+            Ok(Err(Unanswered::Objection(objection))) | Err(objection) => {
+                Err(self.object(actor, &subject, ASK, &objection).await)
             }
-        };
-        // The grant may have ended while the answer was made; then it is not shown.
-        self.grant(actor, own.grant, Operation::Ask, &subject, ACT).await?;
-        let body = json!({
-            "query": ContentHash::of(sql.as_bytes()), "question": question, "cells": sheet.rows.len(),
-        });
-        self.desk.journal(actor, Entry::new(subject, ACT, body)).await?;
-        Ok(sheet)
+        }
     }
 
     /// The grant, if the actor may do this under it at this instant.
     pub(crate) async fn grant(
         &self,
         actor: &Actor,
-        id: shuyu_kernel::GrantId,
+        id: GrantId,
         operation: Operation,
         subject: &StreamId,
         act: &str,
@@ -156,36 +196,129 @@ impl Enclave {
         }
     }
 
-    async fn answer(
+    /// The grant of a session, if the session is the actor's own and open, and they may do this.
+    pub(crate) async fn granted(
         &self,
         actor: &Actor,
-        grant: &Grant,
-        sql: &str,
-    ) -> Result<(Sheet, ContentHash), Objection> {
-        let failed =
-            || Objection::new(crate::rules::QUERY_COMPLETED, "the query could not be completed");
-        let domain = self.domain(&grant.terms.items).await?;
-        let asked = self.engine.check_ask(&domain, sql).await?;
-        let id = GivenId::of(asked.question());
-        let hash = asked.question().hash();
-        let _turn = self.giving.lock().await;
-        // An answer given under looser thresholds is made anew: the stricter grant binds.
-        let parent = Given::relation_key(&asked.question().relation);
-        let earlier: Vec<_> = self
-            .desk
-            .list::<Given>(&Filter::parent(parent))
-            .await
-            .map_err(|_| failed())?
-            .into_iter()
-            .map(|(_, given)| given.answer)
-            .collect();
-        let answer = self.engine.answer(&domain, &asked, &earlier, &grant.thresholds).await?;
-        let unit = self.desk.unit(actor);
-        let command = GivenCommand::Give { answer: Box::new(answer.clone()) };
-        if self.desk.find::<Given>(id).await.map_err(|_| failed())?.is_none() {
-            unit.follow::<Given>(id, command, &[]).await.map_err(|_| failed())?;
-            unit.commit().await.map_err(|_| failed())?;
+        id: SessionId,
+        operation: Operation,
+        act: &str,
+    ) -> Result<Open, ActError> {
+        let subject = StreamId::of::<Session>(id);
+        let found = self.desk.find::<Session>(id).await?;
+        if let Some((_, session)) = found.filter(|(_, session)| session.is_open_for(actor)) {
+            let cut = self.cuts.token(session.grant);
+            let grant = self.grant(actor, session.grant, operation, &subject, act).await?;
+            return Ok(Open { grant, cut });
         }
-        Ok((asked.sheet(&answer), hash))
+        let refusal = self.desk.laws().current.refuse(SESSION_OPEN, &[]);
+        Err(self.desk.refuse(actor, &subject, act, refusal).await)
+    }
+
+    /// Records an objection as the refusal that it comes to.
+    pub(crate) async fn object(
+        &self,
+        actor: &Actor,
+        subject: &StreamId,
+        act: &str,
+        objection: &Objection,
+    ) -> ActError {
+        let refusal = objection.refusal(&self.desk.laws().current);
+        self.desk.refuse(actor, subject, act, refusal).await
+    }
+}
+
+/// A grant that can be used, and what tells that it is cut.
+pub(crate) struct Open {
+    pub(crate) grant: Grant,
+    pub(crate) cut: CancellationToken,
+}
+
+/// What an immediate question is called in the log.
+const ASK: &str = "session.ask";
+
+/// A question on its way to its answer.
+#[derive(Clone)]
+struct Asking {
+    actor: Actor,
+    subject: StreamId,
+    query: ContentHash,
+    engine: Arc<Engine>,
+    grant: Grant,
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    /// It was objected to; the refusal is still to be recorded.
+    Objection(Objection),
+    /// It was refused, and recorded, or could not be written down.
+    Act(ActError),
+}
+
+impl From<Objection> for Unanswered {
+    fn from(objection: Objection) -> Self {
+        Self::Objection(objection)
+    }
+}
+
+impl Asking {
+    async fn answer(self, desk: &Desk, opening: Opening, sql: &str) -> Result<Sheet, Unanswered> {
+        let domain = opening.domain().await?;
+        let asked = self.engine.check_ask(&domain, sql).await?;
+        let answer = self.engine.answer(&domain, &asked, &[], &self.grant.thresholds).await?;
+        let noted = desk.run(&self.actor, |unit| {
+            let (asking, domain) = (self.clone(), domain.clone());
+            let (asked, answer) = (asked.clone(), answer.clone());
+            async move { asking.note(&unit, &domain, &asked, answer).await }
+        });
+        noted.await.map_err(Unanswered::Act)?;
+        Ok(asked.sheet(&answer))
+    }
+
+    /// Compares an answer with those given before over the same rows, to any operator, and notes
+    /// it, before it is handed out. The grant that it rests on is read in the same unit of work.
+    async fn note(
+        &self,
+        unit: &Unit,
+        domain: &Domain,
+        asked: &Asked,
+        answer: Answer,
+    ) -> Result<(), ActError> {
+        let desk = unit.desk();
+        let grant = unit.load::<Grant>(self.grant.id).await?;
+        let law = desk.laws().of(Some(&grant.pack))?;
+        let now = desk.clock().now();
+        if let Err(refusal) = grant.check_use(&self.actor, Operation::Ask, now, law) {
+            return Err(unit.refuse(&self.subject, ASK, refusal).await);
+        }
+        let question = asked.question();
+        let (tally, id) = (TallyId::of(&question.relation), GivenId::of(question));
+        unit.find::<Tally>(tally).await?;
+        let given = unit.find::<Given>(id).await?;
+        // The same question again, or an answer of which everything has been shown, adds nothing;
+        // an answer under looser thresholds than before does.
+        if !given.is_some_and(|(_, given)| given.covers(&answer)) {
+            let parent = Filter::parent(Given::relation_key(&question.relation));
+            let earlier: Vec<Answer> = desk
+                .list::<Given>(&parent)
+                .await?
+                .into_iter()
+                .map(|(_, given)| given.answer)
+                .collect();
+            let thresholds = &grant.thresholds;
+            let compared = self.engine.compare(domain, asked, &answer, &earlier, thresholds).await;
+            if let Err(objection) = compared {
+                let refusal = objection.refusal(&desk.laws().current);
+                return Err(unit.refuse(&self.subject, ASK, refusal).await);
+            }
+            unit.follow::<Tally>(tally, TallyCommand::Count, &[]).await?;
+            let give = GivenCommand::Give { answer: Box::new(answer.clone()) };
+            unit.follow::<Given>(id, give, &[]).await?;
+        }
+        let body = json!({
+            "query": self.query, "question": question.hash(), "cells": answer.cells.len(),
+        });
+        unit.journal(&Entry::new(self.subject.clone(), ASK, body));
+        Ok(())
     }
 }

@@ -35,8 +35,19 @@ impl Asked {
 /// A job's plan that passed the checker, with its thresholds built in.
 #[derive(Debug, Clone)]
 pub struct CheckedJob {
-    plan: LogicalPlan,
+    checked: produce::Checked,
     ordered: bool,
+}
+
+impl CheckedJob {
+    /// Why its figures may have to be compared with one another, if they may.
+    pub(crate) fn comparison(&self) -> Option<&'static str> {
+        if self.checked.aggregates > 1 {
+            Some("it aggregates more than once")
+        } else {
+            self.checked.is_conditional.then_some("it aggregates under conditions")
+        }
+    }
 }
 
 /// What a job may use up.
@@ -150,8 +161,24 @@ impl Engine {
         thresholds: &Thresholds,
     ) -> Result<Answer, Objection> {
         let answer = answer::answer(domain, &self.facts, &asked.0, thresholds).await?;
-        differencing::check(domain, &asked.0, &answer, earlier, thresholds).await?;
+        self.compare(domain, asked, &answer, earlier, thresholds).await?;
         Ok(answer)
+    }
+
+    /// Refuses an answer that, with an earlier one, would single out too few subjects.
+    ///
+    /// # Errors
+    ///
+    /// The objection, in words that do not depend on values.
+    pub async fn compare(
+        &self,
+        domain: &Domain,
+        asked: &Asked,
+        answer: &Answer,
+        earlier: &[Answer],
+        thresholds: &Thresholds,
+    ) -> Result<(), Objection> {
+        differencing::check(domain, &asked.0, answer, earlier, thresholds).await
     }
 
     /// Checks a job's query, and builds the thresholds into its plan.
@@ -167,7 +194,7 @@ impl Engine {
     ) -> Result<CheckedJob, Objection> {
         let plan = domain.resolve(sql).await?;
         let ordered = is_ordered(&plan);
-        Ok(CheckedJob { plan: produce::check(domain, &plan, thresholds)?, ordered })
+        Ok(CheckedJob { checked: produce::check(domain, &plan, thresholds)?, ordered })
     }
 
     /// Runs a checked job. Rows come in the order asked for, or else sorted as texts, so that
@@ -184,11 +211,12 @@ impl Engine {
     ) -> Result<Output, Objection> {
         let too_much = || Objection::new(JOB_LIMITS, "the output is larger than the job may make");
         let error = |error: datafusion::common::DataFusionError| constant_error(&error);
-        let mut stream = DataFrame::new(domain.state.clone(), job.plan.clone())
+        let mut stream = DataFrame::new(domain.state.clone(), job.checked.plan.clone())
             .execute_stream()
             .await
             .map_err(error)?;
-        let columns = job.plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let plan = &job.checked.plan;
+        let columns = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut rows = Vec::new();
         let mut size = 0;
         while let Some(batch) = stream.next().await {

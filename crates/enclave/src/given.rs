@@ -16,10 +16,7 @@ shuyu_kernel::id!(
 impl GivenId {
     /// The id of the answer to a question.
     pub fn of(question: &Question) -> Self {
-        let digest = question.hash();
-        let number =
-            digest.as_bytes().iter().take(16).fold(0_u128, |n, byte| n << 8 | u128::from(*byte));
-        Self::from_u128(number)
+        Self::from_u128(number_of(question.hash()))
     }
 }
 
@@ -33,8 +30,37 @@ pub struct Given {
 impl Given {
     /// What answers over the same rows share.
     pub fn relation_key(relation: &Relation) -> String {
-        ContentHash::of_json(&serde_json::to_value(relation).unwrap_or_default()).to_string()
+        relation_hash(relation).to_string()
     }
+
+    /// Whether everything that an answer shows was shown before.
+    pub fn covers(&self, answer: &Answer) -> bool {
+        answer.cells.iter().all(|cell| self.answer.cells.contains(cell))
+    }
+
+    /// With what another answer to the same question shows: under other thresholds other cells.
+    fn with(mut self, answer: &Answer) -> Self {
+        for cell in &answer.cells {
+            if !self.answer.cells.contains(cell) {
+                self.answer.cells.push(cell.clone());
+            }
+        }
+        self.answer.cells.sort_by(|left, right| left.codes.cmp(&right.codes));
+        self
+    }
+}
+
+fn relation_hash(relation: &Relation) -> ContentHash {
+    ContentHash::of_json(&serde_json::to_value(relation).unwrap_or_default())
+}
+
+/// The number that a relation comes to.
+pub(crate) fn relation_number(relation: &Relation) -> u128 {
+    number_of(relation_hash(relation))
+}
+
+fn number_of(digest: ContentHash) -> u128 {
+    digest.as_bytes().iter().take(16).fold(0_u128, |n, byte| n << 8 | u128::from(*byte))
 }
 
 /// What can be wanted of an answer.
@@ -77,14 +103,17 @@ impl Entity for Given {
         _ctx: &Context<'_>,
     ) -> Result<Vec<GivenEvent>, Refusal> {
         match (state, command) {
-            (Some(_), GivenCommand::Give { .. }) => Ok(Vec::new()),
-            (None, GivenCommand::Give { answer }) => Ok(vec![GivenEvent::Given { answer }]),
+            (Some(given), GivenCommand::Give { answer }) if given.covers(&answer) => Ok(Vec::new()),
+            (Some(_) | None, GivenCommand::Give { answer }) => {
+                Ok(vec![GivenEvent::Given { answer }])
+            }
         }
     }
 
-    fn evolve(_state: Option<Self>, event: &GivenEvent) -> Option<Self> {
-        match event {
-            GivenEvent::Given { answer } => Some(Self { answer: (**answer).clone() }),
+    fn evolve(state: Option<Self>, event: &GivenEvent) -> Option<Self> {
+        match (state, event) {
+            (None, GivenEvent::Given { answer }) => Some(Self { answer: (**answer).clone() }),
+            (Some(given), GivenEvent::Given { answer }) => Some(given.with(answer)),
         }
     }
 
@@ -98,5 +127,61 @@ impl Entity for Given {
 
     fn attributes(&self) -> Attributes {
         Attributes::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use shuyu_kernel::Actor;
+
+    use super::*;
+    use crate::Cell;
+
+    fn answer(districts: &[&str]) -> Answer {
+        let relation = Relation { sources: BTreeSet::new(), joins: BTreeSet::new() };
+        let cell = |district: &&str| Cell {
+            codes: vec![Some((*district).to_owned())],
+            figures: vec!["12".to_owned()],
+            rows: 12,
+            subjects: 12,
+        };
+        Answer {
+            question: Question {
+                relation,
+                filter: BTreeMap::new(),
+                groups: BTreeSet::new(),
+                figures: BTreeSet::new(),
+            },
+            cells: districts.iter().map(cell).collect(),
+            withheld: None,
+        }
+    }
+
+    #[test]
+    fn all_cells_that_were_ever_shown_are_remembered() {
+        let (law, actor) = (shuyu_testkit::permissive_law(&["given.give"]), Actor::system());
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let ctx = Context { now, actor: &actor, law: &law };
+        let give = |state: Option<Given>, districts: &[&str]| {
+            let command = GivenCommand::Give { answer: Box::new(answer(districts)) };
+            let events = Given::decide(state.as_ref(), command, &ctx).expect("permitted");
+            let count = events.len();
+            (events.iter().fold(state, Given::evolve), count)
+        };
+        let (strict, _) = give(None, &["b"]);
+        let (same, events) = give(strict.clone(), &["b"]);
+        assert_eq!((same, events), (strict.clone(), 0));
+        // Under looser thresholds there are more cells, under others other ones.
+        let (loose, events) = give(strict, &["a", "b", "c"]);
+        assert_eq!(
+            (loose.clone().map(|it| it.answer), events),
+            (Some(answer(&["a", "b", "c"])), 1)
+        );
+        let (again, events) = give(loose.clone(), &["b", "d"]);
+        assert_eq!((again.map(|it| it.answer), events), (Some(answer(&["a", "b", "c", "d"])), 1));
+        let (less, events) = give(loose.clone(), &["c"]);
+        assert_eq!((less, events), (loose, 0), "less than was shown is not forgotten");
     }
 }

@@ -76,7 +76,7 @@ pub struct Thresholds {
     pub enterprises: u32,
     /// The greatest share of a sum, in percent, that one subject may have.
     pub dominance_percent: u32,
-    /// The greatest share of a table, in percent, that a sample may show; none: no sample.
+    /// The greatest share of a table, in percent, that a sample may show; none: the platform's.
     pub sample_max_percent: Option<u32>,
 }
 
@@ -294,17 +294,23 @@ impl Grant {
         now: DateTime<Utc>,
         law: &Law,
     ) -> Result<(), Refusal> {
-        if self.status != GrantStatus::Active {
-            return Err(law.refuse(GRANT_ACTIVE, &[("status", self.status.name())]));
-        }
-        if now < self.terms.from || now >= self.terms.to {
-            return Err(law.refuse(GRANT_TERM, &[]));
-        }
+        self.check_standing(now, law)?;
         if actor.organisation != self.terms.operator || !self.terms.people.contains(&actor.person) {
             return Err(law.refuse(GRANT_PERSON, &[]));
         }
         if !self.terms.operations.contains(&operation) {
             return Err(law.refuse(GRANT_OPERATION, &[("operation", operation.name())]));
+        }
+        Ok(())
+    }
+
+    /// Refuses what rests on a grant that is not active or not within its term.
+    pub fn check_standing(&self, now: DateTime<Utc>, law: &Law) -> Result<(), Refusal> {
+        if self.status != GrantStatus::Active {
+            return Err(law.refuse(GRANT_ACTIVE, &[("status", self.status.name())]));
+        }
+        if now < self.terms.from || now >= self.terms.to {
+            return Err(law.refuse(GRANT_TERM, &[]));
         }
         Ok(())
     }

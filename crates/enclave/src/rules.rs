@@ -41,6 +41,8 @@ rules! {
     ASK_FILTERS = "ask-filters";
     /// Tables are joined by equality of join columns, without multiplying rows.
     JOIN_COLUMNS = "join-columns";
+    /// Every join of a job has an equality of columns: without one each row meets every other.
+    JOIN_BY_EQUALITY = "join-by-equality";
     /// No answer may, with an earlier one, single out fewer subjects than the threshold.
     NO_DIFFERENCING = "no-differencing";
     /// Protected data leave only as aggregates over enough subjects.

@@ -1,21 +1,24 @@
 //! The threads on which queries and jobs run, apart from those that answer callers.
 //!
-//! A computation that does not pause cannot be stopped from outside; but whoever waits for it is
-//! released at once, and it is dropped at its next pause.
+//! Whoever waits is released at once when the work must end. The work itself ends at its next
+//! batch: every operator asks [`Stop`] then, and the task is dropped when it next lets go of its
+//! thread.
+
+use std::sync::Arc;
 
 use tokio::{
     runtime::{Builder, Runtime},
     task::AbortHandle,
 };
-use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Objection,
-    rules::{GRANT_ACTIVE, QUERY_COMPLETED},
-};
+use crate::{Objection, rules::QUERY_COMPLETED, stop::Stop};
 
 /// How many threads work at the same time.
 const THREADS: usize = 4;
+/// How deep, in bytes, they may call: a query of the greatest length nests as deep as it can.
+const STACK_BYTES: usize = 16 << 20;
+/// What they are called.
+const NAME: &str = "enclave";
 
 /// The threads.
 pub(crate) struct Workers(Option<Runtime>);
@@ -24,28 +27,27 @@ impl Workers {
     pub(crate) fn start() -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
-            .thread_name("enclave")
+            .thread_name(NAME)
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))
     }
 
-    /// Does `work` until it is done or `token` is cancelled.
+    /// Does `work` until it is done or must end.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        token: &CancellationToken,
-        work: impl Future<Output = Result<T, Objection>> + Send + 'static,
+        stop: &Arc<Stop>,
+        work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Objection> {
-        let stopped = || Objection::new(QUERY_COMPLETED, "the query could not be completed");
-        let Some(runtime) = &self.0 else { return Err(stopped()) };
+        let failed = || Objection::new(QUERY_COMPLETED, "the query could not be completed");
+        let Some(runtime) = &self.0 else { return Err(failed()) };
         let task = runtime.spawn(work);
         let _abort = Abort(task.abort_handle());
         tokio::select! {
             biased;
-            () = token.cancelled() => {
-                Err(Objection::new(GRANT_ACTIVE, "the grant was cut while this ran"))
-            }
-            done = task => done.unwrap_or_else(|_| Err(stopped())),
+            objection = stop.reached() => Err(objection),
+            done = task => done.map_err(|_| failed()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Who may do what in the market: every command, under the policies of every city, and on which
 //! clause it is permitted or refused.
 
+#![expect(clippy::expect_used, reason = "helpers of tests")]
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use shuyu_kernel::{Actor, Id as _, OrganisationId};

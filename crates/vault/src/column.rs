@@ -138,8 +138,7 @@ impl Column {
     fn push_null(&mut self) {
         match &mut self.values {
             Values::Text { ends, .. } => ends.push(ends.last().copied().unwrap_or(0)),
-            Values::Long(values) => values.push(0),
-            Values::Decimal(values) => values.push(0),
+            Values::Long(values) | Values::Decimal(values) => values.push(0),
             Values::Day(values) => values.push(0),
             Values::Flag(values) => values.push(false),
         }
@@ -157,8 +156,7 @@ impl Column {
                 let end = ends.last().copied().unwrap_or(0);
                 bytes.truncate(usize::try_from(end).unwrap_or(0));
             }
-            Values::Long(values) => values.truncate(rows),
-            Values::Decimal(values) => values.truncate(rows),
+            Values::Long(values) | Values::Decimal(values) => values.truncate(rows),
             Values::Day(values) => values.truncate(rows),
             Values::Flag(values) => values.truncate(rows),
         }

@@ -1,7 +1,7 @@
 //! Blocks are checked and columns encoded by whichever thread is free; a version is the file all
 //! the same.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::{
     fmt::Write as _,

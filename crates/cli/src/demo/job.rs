@@ -100,12 +100,8 @@ impl Stage {
         }
         let sql = format!("SELECT {by}, {figures} FROM {table} GROUP BY {by} ORDER BY {by}");
         let raw = format!("SELECT * FROM {table}");
-        if chosen.spec.subject_key.is_some() {
-            let refused = self.app.submit_job(&author.actor, made.grant, &raw, "a copy").await;
-            self.expect_refusal(&author.name, &format!("a job: {raw}"), refused.map(drop))?;
-        } else {
-            self.show.note("the resource concerns nobody: raw rows are stopped at the gate");
-        }
+        let refused = self.app.submit_job(&author.actor, made.grant, &raw, "a copy").await;
+        self.expect_refusal(&author.name, &format!("a job: {raw}"), refused.map(drop))?;
         let purpose = "figures by area for planning";
         let id = self.app.submit_job(&author.actor, made.grant, &sql, purpose).await?;
         let job = self.app.run_job(&author.actor, id).await?;

@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 #![allow(missing_docs, reason = "fixtures")]
 
+pub mod world;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{

@@ -2,7 +2,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `shuyu.toml` | which city, which database |
+//! | `shuyu.toml` | which city, which database, what work in the domain may use up |
 //! | `packs/<version>/` | the packs that it has been under; cases keep theirs |
 //! | `keys/` | the ledger's signing key, the keys of tokens and of pseudonyms; owner-only |
 //! | `ledger.vkey` | the ledger's public key: all that verification needs |
@@ -18,6 +18,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use shuyu_enclave::Limits;
 use shuyu_kernel::Entropy;
 use shuyu_law::{Law, PackError, PackVersion, Packs};
 use shuyu_ledger::Signer;
@@ -39,6 +40,9 @@ pub struct Config {
     /// The address of a PostgreSQL database; absent: SQLite in the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
+    /// What work in the operation domain may use up.
+    #[serde(default)]
+    pub domain: Limits,
 }
 
 /// Why a directory cannot be made or opened.
@@ -115,7 +119,8 @@ impl Deployment {
         }
         let packs = packs.only(city)?;
         let law = packs.load(city)?;
-        let config = Config { city: city.to_owned(), pack: law.version.clone(), postgres };
+        let (of, pack) = (city.to_owned(), law.version.clone());
+        let config = Config { city: of, pack, postgres, domain: Limits::default() };
         for sub in ["keys", "vault", "documents", "ledger", "packs"] {
             make_dir(&dir.join(sub))?;
         }

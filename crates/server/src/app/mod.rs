@@ -126,6 +126,7 @@ impl App {
             vault.clone(),
             ids.clone(),
             deployment.pseudonym_secret()?,
+            deployment.config().domain,
         )?;
         let app = Self(Arc::new(Parts {
             dir: deployment.dir().to_owned(),
@@ -212,6 +213,7 @@ pub fn registry() -> Registry {
         .with::<shuyu_enclave::Job>()
         .with::<shuyu_enclave::Release>()
         .with::<shuyu_enclave::Given>()
+        .with::<shuyu_enclave::Tally>()
         .with::<shuyu_market::Product>()
         .with::<shuyu_market::Price>()
         .with::<shuyu_market::Subscription>()

@@ -214,15 +214,14 @@ impl TestApp {
         }
         let admin = self.founder("admin").await;
         let organisation = self.known.lock().await.organisations.get(name).cloned();
-        let organisation = match organisation {
-            Some(organisation) => organisation,
-            None => {
-                let record = if holder == "operator" { self.record() } else { Value::Null };
-                let body = json!({ "name": name, "roles": [holder], "record": record });
-                let id = self.post("/organisations", &admin, body).await.id();
-                self.known.lock().await.organisations.insert(name.to_owned(), id.clone());
-                id
-            }
+        let organisation = if let Some(organisation) = organisation {
+            organisation
+        } else {
+            let record = if holder == "operator" { self.record() } else { Value::Null };
+            let body = json!({ "name": name, "roles": [holder], "record": record });
+            let id = self.post("/organisations", &admin, body).await.id();
+            self.known.lock().await.organisations.insert(name.to_owned(), id.clone());
+            id
         };
         let roles: BTreeSet<String> = self.law().roles_of(holder);
         let body = json!({

@@ -22,7 +22,7 @@ async fn a_suspended_agreement_sells_nothing_and_what_it_earned_is_shared_once()
     let more = app.subscribe(&town.buyer(), product, order(None)).await;
     assert_eq!(refused(more), "subscription-product-on-offer");
     // Not even when the operator takes its own subscription up again.
-    let resume = SubscriptionCommand::Resume;
+    let resume = SubscriptionCommand::Resume { product_is_listed: true };
     let resumed = app.desk().act::<Subscription>(&town.analyst(), id, resume).await;
     resumed.expect("the operator may");
     assert!(matches!(app.call(id, &key, &north()).await, Err(TradeError::Act(_))));

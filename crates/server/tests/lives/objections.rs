@@ -17,8 +17,8 @@ pub(crate) async fn open_case(town: &Town, procedure: &str, stage: &str) -> Case
     let first = law.procedure(procedure).expect("it has it").stages.first().expect("a stage");
     let role = first.actors.first().expect("a role");
     let opener = shuyu_casework::simulate::actor(law, role, 1);
-    let opened = town.app.open_case(&opener, procedure, "a case", None, None).await;
-    let id = opened.expect("opened").id;
+    let case = town.app.open_case(&opener, procedure, "a case", None, None).await;
+    let id = case.expect("opened").id;
     let view = town.walk(id, stage, &Map::new()).await;
     assert_eq!(view.stage.expect("a stage").id, stage);
     id
@@ -38,7 +38,7 @@ async fn try_to_end(town: &Town, id: CaseId) -> String {
     let (stage, has_form) = town.stage(&view);
     let (role, actor) = town.voices(&view, &stage).remove(0);
     let form = has_form.then(|| town.form(&view, &Map::new())).flatten();
-    let act = town.act(&view, &stage, role, form);
+    let act = Town::act(&view, &stage, role, form);
     refused(town.app.act_in_case(&actor, id, act).await)
 }
 
@@ -97,8 +97,8 @@ async fn a_stage_that_gives_no_time_for_objections_takes_none() {
         let law = town.app.law();
         let first = law.procedure(procedure).expect("it has it").stages.first().expect("a stage");
         let opener = shuyu_casework::simulate::actor(law, &first.actors[0], 1);
-        let opened = town.app.open_case(&opener, procedure, "a case", None, None).await;
-        let id = opened.expect("opened").id;
+        let case = town.app.open_case(&opener, procedure, "a case", None, None).await;
+        let id = case.expect("opened").id;
         let outcome = town.app.object(&citizen(&town), id, "too early").await;
         assert_eq!(refused(outcome), "objection-time", "{city}");
         assert!(view(&town, id).await.objections.is_empty());

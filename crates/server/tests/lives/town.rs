@@ -193,7 +193,11 @@ impl Town {
             to: self.now() + Duration::days(900),
         };
         self.follow(&Actor::system(), |unit| {
-            let issue = GrantCommand::Issue { id, terms: Box::new(terms.clone()) };
+            let issue = GrantCommand::Issue {
+                id,
+                terms: Box::new(terms.clone()),
+                agreement_is_active: true,
+            };
             async move { unit.follow::<Grant>(id, issue, &[]).await.map(drop) }
         })
         .await;
@@ -358,7 +362,7 @@ impl Town {
                 break;
             }
             let form = has_form.then(|| self.form(view, given)).flatten().filter(|_| number == 0);
-            let mut act = self.act(&now, &stage, role, form);
+            let mut act = Self::act(&now, &stage, role, form);
             if number == 0 {
                 for name in now.stage.iter().flat_map(|stage| &stage.documents) {
                     let text = format!("{name} of {}", view.id).into_bytes();
@@ -373,7 +377,7 @@ impl Town {
     }
 
     /// The act that leads on from a stage.
-    pub(crate) fn act(&self, view: &View, stage: &Stage, role: String, form: Option<Value>) -> Act {
+    pub(crate) fn act(view: &View, stage: &Stage, role: String, form: Option<Value>) -> Act {
         Act {
             stage: stage.id.clone(),
             outcome: simulate::onward(stage).expect("an outcome").id.clone(),
@@ -420,7 +424,8 @@ impl Town {
             .map(|act| act.person)
             .collect();
         let persons = view.stage.as_ref().map_or(1, |stage| stage.persons);
-        let roles = if stage.every { &stage.actors[..] } else { &stage.actors[..1] };
+        let roles =
+            if stage.every { &stage.actors[..] } else { stage.actors.get(..1).unwrap_or_default() };
         let wanted = persons.max(roles.len());
         let mut voices: Vec<(String, Actor)> = Vec::new();
         for number in 1_u32.. {

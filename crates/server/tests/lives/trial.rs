@@ -32,7 +32,7 @@ async fn decide(town: &Town, id: CaseId, outcome: &str) -> String {
     let view = town.app.case(&Actor::system(), id).await.expect("a case");
     let (stage, _) = town.stage(&view);
     let (role, actor) = town.voices(&view, &stage).remove(0);
-    let mut act = town.act(&view, &stage, role, town.form(&view, &Map::new()));
+    let mut act = Town::act(&view, &stage, role, town.form(&view, &Map::new()));
     outcome.clone_into(&mut act.outcome);
     act.reason = Some("as assessed".to_owned());
     refused(town.app.act_in_case(&actor, id, act).await)

@@ -24,7 +24,7 @@ use crate::{
 /// What comes back from the threads.
 enum Done {
     Checked(u64, Result<Checked>),
-    Encoded(Result<Encoded>),
+    Encoded(Box<Result<Encoded>>),
     /// How many blocks there were, and the digest of the file.
     Cut(Result<(u64, ContentHash)>),
 }
@@ -85,7 +85,7 @@ fn put_in_order(
             }
             Done::Encoded(encoded) => {
                 encoding -= 1;
-                taker.encoded(encoded?)?;
+                taker.encoded((*encoded)?)?;
             }
             Done::Cut(outcome) => end = Some(outcome?),
         }
@@ -128,7 +128,7 @@ fn hand(board: &Board, rules: &Rules<'_>, done: &SyncSender<Done>) {
     while let Some(task) = board.take() {
         let result = match task {
             Task::Check(number, block) => Done::Checked(number, rules.check(number == 0, block)),
-            Task::Encode(column) => Done::Encoded(column.run()),
+            Task::Encode(column) => Done::Encoded(Box::new(column.run())),
         };
         if done.send(result).is_err() {
             return;

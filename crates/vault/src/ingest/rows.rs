@@ -65,7 +65,7 @@ pub(super) struct Rows {
     schema: Arc<Schema>,
     /// Rows that are not yet a group, and how many.
     gathered: Vec<RecordBatch>,
-    rows: usize,
+    waiting: usize,
     begun: usize,
     written: usize,
     /// Encoded columns of groups that cannot be written yet.
@@ -106,7 +106,7 @@ impl Rows {
             columns,
             schema: stored,
             gathered: Vec::new(),
-            rows: 0,
+            waiting: 0,
             begun: 0,
             written: 0,
             encoded: BTreeMap::new(),
@@ -117,11 +117,11 @@ impl Rows {
     pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<Vec<ColumnTask>> {
         let (mut tasks, mut from) = (Vec::new(), 0);
         while from < batch.num_rows() {
-            let length = (GROUP_ROWS - self.rows).min(batch.num_rows() - from);
+            let length = (GROUP_ROWS - self.waiting).min(batch.num_rows() - from);
             self.gathered.push(batch.slice(from, length));
-            self.rows += length;
+            self.waiting += length;
             from += length;
-            if self.rows == GROUP_ROWS {
+            if self.waiting == GROUP_ROWS {
                 tasks.extend(self.group()?);
             }
         }
@@ -130,12 +130,12 @@ impl Rows {
 
     /// Makes what has been gathered a group, and returns its columns.
     pub(super) fn group(&mut self) -> Result<Vec<ColumnTask>> {
-        if self.rows == 0 {
+        if self.waiting == 0 {
             return Ok(Vec::new());
         }
         let (group, batches) = (self.begun, std::mem::take(&mut self.gathered));
         self.begun += 1;
-        self.rows = 0;
+        self.waiting = 0;
         let writers = self.columns.create_column_writers(group)?;
         Ok(self
             .schema
@@ -174,7 +174,7 @@ impl Rows {
     }
 
     pub(super) fn close(self) -> Result<()> {
-        if self.written < self.begun || self.rows > 0 {
+        if self.written < self.begun || self.waiting > 0 {
             return Err(VaultError::Interrupted("encoding"));
         }
         self.file.close()?;

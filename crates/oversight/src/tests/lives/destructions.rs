@@ -97,13 +97,13 @@ fn a_destruction_is_ordered_approved_by_others_carried_out_before_a_witness_and_
             ("verified", Some(&verified)),
             ("refused", Some(&withheld)),
         ];
-        let (orderer, other) = (person(ORDERER), person(ORDERER + 1));
+        let (own, other) = (person(ORDERER), person(ORDERER + 1));
         let wanted = [
-            (&orderer, order(&law)),
+            (&own, order(&law)),
             (&other, DestructionCommand::Approve),
             (&other, refuse()),
-            (&orderer, destroy("keys deleted", WITNESS)),
-            (&orderer, shown(&["ds-1", "ds-2"], None)),
+            (&own, destroy("keys deleted", WITNESS)),
+            (&own, shown(&["ds-1", "ds-2"], None)),
         ];
         let step = "!destruction-step-in-order";
         let one = if ordered.approvals_needed == 1 { "approved" } else { "ordered" };

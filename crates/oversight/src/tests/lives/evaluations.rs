@@ -35,11 +35,11 @@ fn answer(given: &[(&str, u32)]) -> EvaluationCommand {
 #[test]
 fn an_evaluation_is_recorded_objected_to_answered_and_final() {
     for city in CITIES {
-        let (law, now, scorer, scored) = (law(city), at(NOW), authority(), operator());
+        let (law, now, scorer, evaluated) = (law(city), at(NOW), authority(), operator());
         let act = |who, state: Option<&Evaluation>, command| act_at(&law, who, now, state, command);
         let recorded =
             act(&scorer, None, record(&[("use", 60), ("care", 85)], 0)).expect("recorded");
-        let objected = act(&scored, Some(&recorded), object("miscounted")).expect("objected");
+        let objected = act(&evaluated, Some(&recorded), object("miscounted")).expect("objected");
         let answered = act(&scorer, Some(&objected), answer(&[("use", 70)])).expect("answered");
         let finished = act(&scorer, Some(&recorded), EvaluationCommand::Finish).expect("finished");
         let states = [
@@ -51,8 +51,8 @@ fn an_evaluation_is_recorded_objected_to_answered_and_final() {
         ];
         let wanted = [
             (&scorer, record(&[("use", 60)], 0)),
-            (&scored, object("miscounted")),
-            (&scored, object("")),
+            (&evaluated, object("miscounted")),
+            (&evaluated, object("")),
             (&scorer, answer(&[("use", 70)])),
             (&scorer, EvaluationCommand::Finish),
         ];
@@ -79,13 +79,13 @@ fn an_evaluation_is_recorded_objected_to_answered_and_final() {
 fn who_is_evaluated_neither_scores_nor_answers_nor_ends_it() {
     let (law, now) = (law("beijing"), at(NOW));
     let act = |who, state: Option<&Evaluation>, command| act_at(&law, who, now, state, command);
-    let (scorer, scored) = (authority(), operator());
+    let (scorer, evaluated) = (authority(), operator());
     let recorded = act(&scorer, None, record(&[("use", 60)], 0)).expect("recorded");
-    let objected = act(&scored, Some(&recorded), object("miscounted")).expect("objected");
+    let objected = act(&evaluated, Some(&recorded), object("miscounted")).expect("objected");
     let rule = "evaluated-does-not-score";
-    assert_eq!(refused(act(&scored, None, record(&[("use", 100)], 0))), rule);
-    assert_eq!(refused(act(&scored, Some(&objected), answer(&[("use", 100)]))), rule);
-    assert_eq!(refused(act(&scored, Some(&recorded), EvaluationCommand::Finish)), rule);
+    assert_eq!(refused(act(&evaluated, None, record(&[("use", 100)], 0))), rule);
+    assert_eq!(refused(act(&evaluated, Some(&objected), answer(&[("use", 100)]))), rule);
+    assert_eq!(refused(act(&evaluated, Some(&recorded), EvaluationCommand::Finish)), rule);
 }
 
 #[test]
@@ -115,14 +115,14 @@ fn scores_are_of_a_hundred_and_of_a_period_that_is_over() {
 fn two_poor_grades_in_a_row_propose_to_end_it_and_an_answer_takes_one_back() {
     let (law, now) = (law("beijing"), at(NOW));
     let act = |who, state: Option<&Evaluation>, command| act_at(&law, who, now, state, command);
-    let (scorer, scored) = (authority(), operator());
+    let (scorer, evaluated) = (authority(), operator());
     let once = act(&scorer, None, record(&[("use", 59)], 0)).expect("recorded");
     assert_eq!((once.grading.grade.as_deref(), once.poor_in_a_row), (Some("poor"), 1));
     assert_eq!(once.grading.consequences, ["reminder", "interview"]);
     let twice = act(&scorer, None, record(&[("use", 59)], 1)).expect("recorded");
     assert_eq!(twice.poor_in_a_row, 2);
     assert_eq!(twice.grading.consequences, ["reminder", "interview", "propose_termination"]);
-    let objected = act(&scored, Some(&twice), object("miscounted")).expect("objected");
+    let objected = act(&evaluated, Some(&twice), object("miscounted")).expect("objected");
     let lifted = act(&scorer, Some(&objected), answer(&[("use", 60)])).expect("answered");
     assert_eq!((lifted.grading.grade.as_deref(), lifted.poor_in_a_row), (Some("qualified"), 0));
     let same = act(&scorer, Some(&objected), answer(&[("use", 10)])).expect("answered");
