@@ -1,5 +1,7 @@
 //! Tests across the subjects of this room, under the cities' own packs.
 
+mod cuts;
+mod evaluations;
 mod lives;
 mod planning;
 mod policies;
