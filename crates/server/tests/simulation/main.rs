@@ -9,6 +9,11 @@
     clippy::indexing_slicing,
     reason = "a walk that finds a fault stops"
 )]
+#![expect(
+    clippy::assigning_clones,
+    clippy::format_push_string,
+    reason = "a step is told plainly; its speed is that of the store"
+)]
 
 mod cast;
 mod checks;
@@ -74,7 +79,7 @@ impl Walk {
         let entries = walk.news().await;
         let (now, law) = (walk.world.app.now(), walk.world.app.law());
         let faults = walk.watch.begin(&entries, now, law);
-        walk.report(0, faults);
+        walk.report(0, &faults);
         walk.world.learn(&entries);
         walk
     }
@@ -95,7 +100,7 @@ impl Walk {
             let (now, law) = (self.world.app.now(), self.world.app.law());
             let mut faults = self.watch.step(&step, &entries, now, law);
             faults.extend(self.compare(&entries).await);
-            self.report(number, faults);
+            self.report(number, &faults);
             self.world.learn(&entries);
             for event in
                 entries.iter().filter_map(|it| Some((it.stream.kind(), it.event.as_ref()?)))
@@ -107,7 +112,7 @@ impl Walk {
             }
         }
         let faults = self.world.app.desk().rebuild().await.expect("the log can be read");
-        self.report(steps, faults.iter().map(ToString::to_string).collect());
+        self.report(steps, &faults.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
 
     fn note(&mut self, number: usize, step: &Step) {
@@ -152,11 +157,11 @@ impl Walk {
         if balance.total() != 0 {
             faults.push(format!("the books are out by {} fen", balance.total()));
         }
-        self.report(number, faults);
+        self.report(number, &faults);
     }
 
     /// Stops if anything is wrong, and says how to come here again.
-    fn report(&self, number: usize, faults: Vec<String>) {
+    fn report(&self, number: usize, faults: &[String]) {
         if faults.is_empty() {
             return;
         }

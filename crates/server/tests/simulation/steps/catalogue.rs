@@ -141,8 +141,10 @@ impl World {
                 1 => description.fields.clear(),
                 2 => description.title.clear(),
                 _ => {
-                    description.subject =
-                        Some(Subject { kind: SubjectKind::NaturalPerson, key: "nobody".to_owned() })
+                    description.subject = Some(Subject {
+                        kind: SubjectKind::NaturalPerson,
+                        key: "nobody".to_owned(),
+                    });
                 }
             }
         }

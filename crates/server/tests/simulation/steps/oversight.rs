@@ -222,7 +222,7 @@ impl World {
     pub(super) async fn filing(&mut self) -> Option<Step> {
         let actor = self.who(&["authority", "implementer", "operator", "zone_supervisor"]).await;
         if self.dice.chance(40) {
-            let (subject, recipient) = self.filed()?;
+            let (subject, recipient) = self.filed();
             let id: FilingId = self.app.fresh();
             let on = self.today();
             let open = FilingCommand::Open { subject, agreement: None, recipient, on };
@@ -240,20 +240,20 @@ impl World {
     }
 
     /// What is filed here, with whom; or what is not.
-    fn filed(&mut self) -> Option<(String, String)> {
+    fn filed(&mut self) -> (String, String) {
         let filings = self.law().parameter("filings").and_then(|it| it.value.as_array()).cloned();
         let entry = self.dice.pick(&filings.unwrap_or_default());
         let text = |value: Option<&serde_json::Value>| {
             value.and_then(serde_json::Value::as_str).map(str::to_owned)
         };
         let nothing = ("nothing".to_owned(), "nobody".to_owned());
-        Some(match entry {
+        match entry {
             Some(entry) => {
                 let recipients = entry.get("recipients").and_then(serde_json::Value::as_array);
                 let first = recipients.and_then(|list| list.first());
                 (text(entry.get("subject")).unwrap_or_default(), text(first).unwrap_or_default())
             }
             None => nothing,
-        })
+        }
     }
 }
