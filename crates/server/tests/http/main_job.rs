@@ -497,6 +497,7 @@ impl Job<'_> {
             .under(agreement)
             .give("period", "first year")
             .give("score", 88)
+            .give("grade", "pass")
             .give("finding", "in order");
         if app.run(&errand).await.is_some() {
             let found = app.get(&format!("/evaluations?parent={agreement}"), &officer).await.good();

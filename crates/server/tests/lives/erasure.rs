@@ -117,7 +117,7 @@ async fn the_words_of_an_objection_are_erased_and_its_answer_stays() {
     let town = Town::new(city).await;
     let app = &town.app;
     let id = open_case(&town, procedure, stage).await;
-    let view = app.case(&citizen(&town), id).await.expect("a case");
+    let view = app.case(&shuyu_kernel::Actor::system(), id).await.expect("a case");
     let (current, _) = town.stage(&view);
     let (_, officer) = town.voices(&view, &current).remove(0);
     app.object(&citizen(&town), id, WORDS).await.expect("raised");
