@@ -201,26 +201,27 @@ fn an_operator_does_not_exempt_itself_from_registration() {
 
 #[test]
 fn what_a_city_forbids_is_refused_on_its_own_clause_though_the_operator_asks() {
-    let check = |city: &str, role: &str, clause: Option<&str>| {
+    // A prohibition refuses by its own rule where its policy names one.
+    let check = |city: &str, role: &str, forbidden: Option<(&str, &str)>| {
         let law = Law::load(city).expect("the pack loads");
         let both = actor(11, OPERATOR, &["operator", role]);
         for action in ["product.draft", "price.propose"] {
             let outcome = ask(&law, &both, action, &Attributes::new());
-            match clause {
-                Some(clause) => {
+            match forbidden {
+                Some((rule, clause)) => {
                     let refusal = outcome.expect_err("it is forbidden");
-                    assert_eq!(refusal.rule, "forbidden-by-policy", "{city} {role} {action}");
+                    assert_eq!(refusal.rule, rule, "{city} {role} {action}");
                     assert!(cites(&refusal.clauses, clause), "{city}: {:?}", refusal.clauses);
                 }
                 None => assert!(outcome.is_ok(), "{city} {role} {action}"),
             }
         }
     };
-    check("hangzhou", "platform_operator", Some("hangzhou/3.1.3b"));
-    check("hangzhou", "third_party", Some("hangzhou/3.3f"));
+    check("hangzhou", "platform_operator", Some(("forbidden-by-policy", "hangzhou/3.1.3b")));
+    check("hangzhou", "third_party", Some(("forbidden-by-policy", "hangzhou/3.3f")));
     check("hangzhou", "assessor", None);
-    check("jingzhou", "assessor", Some("jingzhou/22.p1a"));
-    check("jingzhou", "valuer", Some("jingzhou/22.p1a"));
+    check("jingzhou", "assessor", Some(("not-permitted", "jingzhou/22.p1a")));
+    check("jingzhou", "valuer", Some(("not-permitted", "jingzhou/22.p1a")));
     check("jingzhou", "third_party", None);
     check("taizhou", "platform_operator", None);
     check("beijing", "platform_operator", None);
