@@ -281,7 +281,9 @@ on_both! {
         let until = test.clock.now() + TimeDelta::hours(1);
         let count = async |act| test.desk.count(&subject, act, since, until).await.unwrap();
         assert_eq!((count("product.call").await, count("product.refuse_call").await), (25, 65));
-        assert_eq!(test.desk.last_count(&subject, "product.call", since), Some(25));
+        // What a desk counted last is no more than there is: the other may have counted since.
+        let last = test.desk.last_count(&subject, "product.call", since);
+        assert!(last.is_some_and(|last| last <= 25), "{last:?}");
         assert_eq!(test.desk.last_count(&subject, "product.other", since), None);
         other.close().await;
         test.finish().await;

@@ -28,6 +28,7 @@ const AGREEMENT: &[Way] = &[
     (&[NONE], "Signed", &["signed"]),
     (&["signed"], "Filed", &["filed"]),
     (&["signed", "filed", "trial"], "Activated", &["trial", "active"]),
+    (&["trial"], "TrialPassed", &[SAME]),
     (&["trial", "active"], "Suspended", &["suspended"]),
     (&["suspended"], "Restored", &["trial", "active"]),
     (&["signed", "filed", "trial", "active", "suspended"], "Expired", &["ended"]),
@@ -189,7 +190,7 @@ fn ways(kind: &str) -> Option<&'static [Way]> {
         "instrument" => INSTRUMENT,
         "organisation" => ORGANISATION,
         "person" => PERSON,
-        "case" | "price" | "posting" | "settlement" | "given" => return None,
+        "case" | "price" | "posting" | "settlement" | "given" | "tally" => return None,
         _ => &[],
     })
 }
