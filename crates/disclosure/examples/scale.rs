@@ -1,0 +1,129 @@
+//! Prints how long a check takes beside many standing answers. Times are shown, not asserted.
+//!
+//! `cargo run --release -p shuyu-disclosure --example scale [releases]`
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people to read")]
+
+use std::time::{Duration, Instant};
+
+use shuyu_disclosure::{
+    Answer, AnswerId, Atom, AtomId, Cell, Ledger, Quantity, Rules, Verdict,
+};
+
+/// Numbers that follow from a seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below
+    }
+}
+
+/// A cube of declared dimensions.
+struct Cube {
+    sizes: Vec<u64>,
+}
+
+impl Cube {
+    fn atoms(&self) -> u64 {
+        self.sizes.iter().product()
+    }
+
+    fn codes(&self, mut atom: u64) -> Vec<u64> {
+        let mut codes = Vec::new();
+        for size in &self.sizes {
+            codes.push(atom % size);
+            atom /= size;
+        }
+        codes
+    }
+
+    /// A table by some dimensions, where others have one of some codes.
+    fn table(&self, by: &[usize], filter: &[(usize, u64)]) -> Answer {
+        let cells: u64 = by.iter().filter_map(|it| self.sizes.get(*it)).product();
+        let mut atoms: Vec<Vec<AtomId>> = vec![Vec::new(); usize::try_from(cells).unwrap()];
+        for atom in 0..self.atoms() {
+            let codes = self.codes(atom);
+            let code = |dimension: &usize| codes.get(*dimension).copied().unwrap_or(0);
+            if filter.iter().all(|(dimension, mask)| mask & (1 << code(dimension)) != 0) {
+                let cell = by.iter().fold(0, |cell, dimension| {
+                    cell * self.sizes.get(*dimension).copied().unwrap_or(1) + code(dimension)
+                });
+                if let Some(cell) = atoms.get_mut(usize::try_from(cell).unwrap()) {
+                    cell.push(AtomId(u32::try_from(atom).unwrap()));
+                }
+            }
+        }
+        Answer { cells: atoms.into_iter().map(|it| Cell::of(Quantity::Rows, it)).collect() }
+    }
+}
+
+/// A question like those that operators ask: by one or two dimensions, some codes of two others.
+fn question(cube: &Cube, dice: &mut Dice) -> Answer {
+    let dimensions = cube.sizes.len() as u64;
+    let mut pick = || usize::try_from(dice.roll(dimensions)).unwrap();
+    let mut by = vec![pick(), pick()];
+    by.sort_unstable();
+    by.dedup();
+    let over = [pick(), pick()];
+    let filter: Vec<(usize, u64)> = over
+        .into_iter()
+        .filter(|dimension| !by.contains(dimension))
+        .map(|dimension| (dimension, 1 << dice.roll(cube.sizes.get(dimension).copied().unwrap())))
+        .collect();
+    cube.table(&by, &filter)
+}
+
+fn run(name: &str, sizes: &[u64], persons: u64, releases: u64) {
+    let cube = Cube { sizes: sizes.to_vec() };
+    let mut dice = Dice(1);
+    let mut counts = vec![0_u64; usize::try_from(cube.atoms()).unwrap()];
+    for _ in 0..persons {
+        // The product of two rolls is uneven, as populations are.
+        let atom = dice.roll(cube.atoms()).min(dice.roll(cube.atoms()));
+        if let Some(count) = counts.get_mut(usize::try_from(atom).unwrap()) {
+            *count += 1;
+        }
+    }
+    let mut ledger = Ledger::new(Rules::default(), 20_260_101);
+    for count in &counts {
+        ledger.add_atom(Atom::of(*count)).unwrap();
+    }
+    let (mut permitted, mut times) = (0_u64, Vec::new());
+    let started = Instant::now();
+    for id in 0..releases {
+        let answer = question(&cube, &mut dice);
+        let began = Instant::now();
+        let verdict = ledger.admit(AnswerId(id.into()), &answer).unwrap();
+        times.push(began.elapsed());
+        permitted += u64::from(verdict == Verdict::Permitted);
+        if (id + 1) % (releases / 5).max(1) == 0 {
+            let size = ledger.size();
+            let recent = times.iter().rev().take(usize::try_from(releases / 5).unwrap());
+            let mut recent: Vec<Duration> = recent.copied().collect();
+            recent.sort_unstable();
+            let at = |part: usize| recent.get(recent.len() * part / 100).copied().unwrap();
+            println!(
+                "{name}: {} asked, {permitted} stand; {} atoms, {} blocks, {} values; \
+                 middle {:.2?}, 99 of 100 {:.2?}, longest {:.2?}; {:.1?} in all",
+                id + 1,
+                size.atoms,
+                size.blocks,
+                size.values,
+                at(50),
+                at(99),
+                recent.last().copied().unwrap(),
+                started.elapsed(),
+            );
+        }
+    }
+}
+
+fn main() {
+    let releases = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(1_000);
+    run("10 million persons, 6 dimensions", &[8, 7, 7, 7, 6, 6], 10_000_000, releases);
+    run("1 million persons, 6 dimensions", &[8, 7, 7, 7, 6, 6], 1_000_000, releases);
+}

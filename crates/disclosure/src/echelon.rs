@@ -1,0 +1,411 @@
+//! The row space of all answers of one quantity, kept in echelon form over blocks of atoms.
+//!
+//! **Invariant:** the rows span what the standing answers span. A row is zero at the pivots of
+//! all rows before it, and one at its own.
+//!
+//! **Invariant:** a row whose pivot is not *safe* is zero in every safe column, so these rows
+//! span exactly the vectors of the row space that no safe column takes part in: the echelon of
+//! the safe columns comes first.
+
+#![expect(clippy::indexing_slicing, reason = "columns and rows are added before they are named")]
+#![expect(clippy::cast_possible_truncation, reason = "there are fewer rows than 2^31")]
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use crate::{field::Field, search::subtract};
+
+const NOBODY: u32 = u32::MAX;
+
+/// What a column may do in the echelon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// It is zero in the eyes of all, and so in no row.
+    Absent,
+    /// It may be among what is singled out.
+    Small,
+    /// It is large enough never to be; of several, the one with the greatest heft is chosen.
+    Safe(u128),
+}
+
+type Entry = (u32, u64);
+
+/// A row in reduced form.
+#[derive(Debug, Clone)]
+struct Reduced {
+    pivot: u32,
+    is_small: bool,
+    entries: Vec<Entry>,
+    /// How it is combined from the rows that were given.
+    origins: Vec<Entry>,
+}
+
+/// A sum of sparse rows.
+#[derive(Debug, Clone, Default)]
+struct Accumulator {
+    values: Vec<u64>,
+    is_touched: Vec<bool>,
+    touched: Vec<u32>,
+}
+
+impl Accumulator {
+    /// Subtracts a multiple at a column; whether the column was touched before.
+    fn subtract(&mut self, column: u32, factor: u64, value: u64, field: &Field) -> bool {
+        let at = column as usize;
+        if at >= self.values.len() {
+            self.values.resize(at + 1, 0);
+            self.is_touched.resize(at + 1, false);
+        }
+        self.values[at] = field.sub_mul(self.values[at], factor, value);
+        let before = std::mem::replace(&mut self.is_touched[at], true);
+        if !before {
+            self.touched.push(column);
+        }
+        before
+    }
+
+    /// What there is, in order; nothing is left.
+    fn drain(&mut self) -> Vec<Entry> {
+        self.touched.sort_unstable();
+        let mut entries = Vec::with_capacity(self.touched.len());
+        for column in self.touched.drain(..) {
+            self.is_touched[column as usize] = false;
+            let value = std::mem::take(&mut self.values[column as usize]);
+            if value != 0 {
+                entries.push((column, value));
+            }
+        }
+        entries
+    }
+}
+
+/// Rows in echelon form.
+#[derive(Debug, Clone)]
+pub(crate) struct Echelon {
+    field: Field,
+    rows: Vec<Option<Reduced>>,
+    /// Which row has its pivot in a column.
+    holder: Vec<u32>,
+    /// Which rows are not zero in a column; some may no longer be there.
+    holders: Vec<Vec<u32>>,
+    standing: Vec<Standing>,
+    given: u32,
+    cells: Accumulator,
+    origins: Accumulator,
+}
+
+/// How many rows there were at some time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    rows: usize,
+    given: u32,
+}
+
+/// Rows as dense vectors over their columns; the tail of each says which of them it is.
+pub(crate) struct Dense {
+    pub(crate) columns: Vec<u32>,
+    pub(crate) rows: Vec<Vec<u64>>,
+    sources: Vec<Vec<Entry>>,
+}
+
+impl Echelon {
+    pub(crate) fn new(field: Field) -> Self {
+        Self {
+            field,
+            rows: Vec::new(),
+            holder: Vec::new(),
+            holders: Vec::new(),
+            standing: Vec::new(),
+            given: 0,
+            cells: Accumulator::default(),
+            origins: Accumulator::default(),
+        }
+    }
+
+    pub(crate) fn field(&self) -> &Field {
+        &self.field
+    }
+
+    /// How many values the rows hold.
+    pub(crate) fn size(&self) -> usize {
+        self.rows.iter().flatten().map(|row| row.entries.len() + row.origins.len()).sum()
+    }
+
+    /// Adds columns up to a number.
+    pub(crate) fn widen(&mut self, columns: usize) {
+        self.holder.resize(columns, NOBODY);
+        self.holders.resize(columns, Vec::new());
+        self.standing.resize(columns, Standing::Absent);
+    }
+
+    /// Makes `part` a column like `of`.
+    pub(crate) fn split(&mut self, of: u32, part: u32) {
+        let mut holders = Vec::new();
+        for order in std::mem::take(&mut self.holders[of as usize]) {
+            let Some(row) = &mut self.rows[order as usize] else {
+                continue;
+            };
+            if let Ok(index) = row.entries.binary_search_by_key(&of, |(column, _)| *column) {
+                let value = row.entries[index].1;
+                // A part is the newest column, so that the entries stay in order.
+                row.entries.push((part, value));
+                holders.push(order);
+            }
+        }
+        self.holders[part as usize].clone_from(&holders);
+        self.holders[of as usize] = holders;
+    }
+
+    /// Sets what columns may do, and puts the echelon in order again. `families` holds the columns
+    /// that were one before, each family's first column being the one that they were.
+    pub(crate) fn settle(&mut self, families: &[Vec<u32>], standing: &[(u32, Standing)]) {
+        for (column, standing) in standing {
+            self.standing[*column as usize] = *standing;
+        }
+        let mut lost = Vec::new();
+        for family in families {
+            let Some(order) = family.first().map(|first| self.holder[*first as usize]) else {
+                continue;
+            };
+            let best = family.iter().copied().max_by_key(|it| self.standing[*it as usize]);
+            if let (true, Some(best)) = (order != NOBODY, best) {
+                self.holder[family[0] as usize] = NOBODY;
+                self.holder[best as usize] = order;
+                if let Some(row) = &mut self.rows[order as usize] {
+                    row.pivot = best;
+                    if !row.is_small && self.standing[best as usize] <= Standing::Small {
+                        lost.push(order);
+                    }
+                }
+            }
+        }
+        for (column, standing) in standing {
+            if *standing == Standing::Absent {
+                self.remove(*column);
+            }
+        }
+        for order in lost {
+            if let Some(row) = self.rows[order as usize].take() {
+                self.holder[row.pivot as usize] = NOBODY;
+                self.insert(&row.entries, &row.origins);
+            }
+        }
+    }
+
+    /// Takes a column out of all rows.
+    fn remove(&mut self, column: u32) {
+        for order in std::mem::take(&mut self.holders[column as usize]) {
+            if let Some(row) = &mut self.rows[order as usize] {
+                row.entries.retain(|(other, _)| *other != column);
+            }
+        }
+    }
+
+    /// The state to come back to with [`Echelon::rewind`].
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { rows: self.rows.len(), given: self.given }
+    }
+
+    /// Forgets all rows that were added since. No split and no [`Echelon::settle`] lies between.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.given = mark.given;
+        for row in self.rows.drain(mark.rows..).flatten() {
+            self.holder[row.pivot as usize] = NOBODY;
+            for (column, _) in row.entries {
+                let holders = &mut self.holders[column as usize];
+                while holders.last().is_some_and(|order| *order as usize >= mark.rows) {
+                    holders.pop();
+                }
+            }
+        }
+    }
+
+    /// Adds a row that is one in some columns, under the next number.
+    pub(crate) fn add(&mut self, columns: &[u32]) {
+        let number = self.given;
+        self.given += 1;
+        let one = self.field.one();
+        let entries: Vec<Entry> = columns
+            .iter()
+            .filter(|column| self.standing[**column as usize] != Standing::Absent)
+            .map(|column| (*column, one))
+            .collect();
+        self.insert(&entries, &[(number, one)]);
+    }
+
+    fn insert(&mut self, entries: &[Entry], origins: &[Entry]) {
+        let (mut entries, mut origins) = self.reduced(entries, origins);
+        let best = entries.iter().map(|(column, _)| *column).max_by_key(|column| {
+            let rows = self.holders[*column as usize].len();
+            (self.standing[*column as usize], Reverse(rows))
+        });
+        let Some(pivot) = best else {
+            return;
+        };
+        let leading = entries.iter().find(|(column, _)| *column == pivot);
+        let inverse = leading.map_or(0, |(_, value)| self.field.inverse(*value));
+        for (_, value) in entries.iter_mut().chain(&mut origins) {
+            *value = self.field.mul(*value, inverse);
+        }
+        let order = self.rows.len() as u32;
+        for (column, _) in &entries {
+            self.holders[*column as usize].push(order);
+        }
+        self.holder[pivot as usize] = order;
+        let is_small = self.standing[pivot as usize] <= Standing::Small;
+        self.rows.push(Some(Reduced { pivot, is_small, entries, origins }));
+    }
+
+    /// A row less the multiples of all rows that make it zero at their pivots.
+    fn reduced(&mut self, entries: &[Entry], origins: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
+        let field = self.field.clone();
+        let minus_one = field.sub_mul(0, field.one(), field.one());
+        let mut due: BinaryHeap<Reverse<u32>> = BinaryHeap::new();
+        let mut cells = std::mem::take(&mut self.cells);
+        let mut sources = std::mem::take(&mut self.origins);
+        let mut subtract = |cells: &mut Accumulator,
+                            due: &mut BinaryHeap<Reverse<u32>>,
+                            factor: u64,
+                            entries: &[Entry],
+                            origins: &[Entry]| {
+            for (column, value) in entries {
+                let before = cells.subtract(*column, factor, *value, &field);
+                let order = self.holder[*column as usize];
+                if !before && order != NOBODY {
+                    due.push(Reverse(order));
+                }
+            }
+            for (number, value) in origins {
+                sources.subtract(*number, factor, *value, &field);
+            }
+        };
+        subtract(&mut cells, &mut due, minus_one, entries, origins);
+        // A row is zero at the pivots of those before it, so no pivot comes back.
+        while let Some(Reverse(order)) = due.pop() {
+            if let Some(row) = &self.rows[order as usize] {
+                let factor = cells.values[row.pivot as usize];
+                if factor != 0 {
+                    subtract(&mut cells, &mut due, factor, &row.entries, &row.origins);
+                }
+            }
+        }
+        let result = (cells.drain(), sources.drain());
+        (self.cells, self.origins) = (cells, sources);
+        result
+    }
+
+    /// The vectors of small columns that are connected with those added since. Columns that are
+    /// not wanted are left out. `None` if there would be more values than `most`.
+    pub(crate) fn small_since(
+        &mut self,
+        mark: Mark,
+        wanted: impl Fn(u32) -> bool,
+        most: u64,
+    ) -> Option<Dense> {
+        let is_small =
+            |order: u32| self.rows[order as usize].as_ref().is_some_and(|row| row.is_small);
+        let mut waiting: Vec<u32> =
+            (mark.rows as u32..self.rows.len() as u32).filter(|order| is_small(*order)).collect();
+        let mut is_seen = vec![false; self.rows.len()];
+        let mut chosen = Vec::new();
+        for order in &waiting {
+            is_seen[*order as usize] = true;
+        }
+        while let Some(order) = waiting.pop() {
+            chosen.push(order);
+            for (column, _) in self.rows[order as usize].iter().flat_map(|row| &row.entries) {
+                for other in &self.holders[*column as usize] {
+                    if is_small(*other) && !std::mem::replace(&mut is_seen[*other as usize], true) {
+                        waiting.push(*other);
+                    }
+                }
+            }
+        }
+        self.dense(chosen, wanted, most)
+    }
+
+    /// The vectors of the row space that are zero at all pivots but some. `None` as above.
+    pub(crate) fn free_at(
+        &mut self,
+        is_free: impl Fn(u32) -> bool,
+        wanted: impl Fn(u32) -> bool,
+        most: u64,
+    ) -> Option<Dense> {
+        let chosen = (0..self.rows.len() as u32)
+            .filter(|order| {
+                self.rows[*order as usize].as_ref().is_some_and(|row| is_free(row.pivot))
+            })
+            .collect();
+        self.dense(chosen, wanted, most)
+    }
+
+    /// Rows, each zero at all pivots but its own.
+    fn dense(
+        &mut self,
+        mut chosen: Vec<u32>,
+        wanted: impl Fn(u32) -> bool,
+        most: u64,
+    ) -> Option<Dense> {
+        chosen.sort_unstable();
+        let (mut sparse, mut sources) = (Vec::new(), Vec::new());
+        let mut columns: Vec<u32> = Vec::new();
+        let mut size = 0;
+        for order in chosen {
+            // Without the row itself, which would take all of it away.
+            let Some(row) = self.rows[order as usize].take() else {
+                continue;
+            };
+            let (entries, origins) = self.reduced(&row.entries, &row.origins);
+            self.rows[order as usize] = Some(row);
+            let entries: Vec<Entry> =
+                entries.into_iter().filter(|(column, _)| wanted(*column)).collect();
+            size += entries.len() as u64;
+            if size > most {
+                return None;
+            }
+            columns.extend(entries.iter().map(|(column, _)| *column));
+            sparse.push(entries);
+            sources.push(origins);
+        }
+        columns.sort_unstable();
+        columns.dedup();
+        let width = columns.len() + sparse.len();
+        if (width * sparse.len()) as u64 > most {
+            return None;
+        }
+        let mut rows = vec![vec![0; width]; sparse.len()];
+        for (index, (row, entries)) in rows.iter_mut().zip(sparse).enumerate() {
+            row[columns.len() + index] = self.field.one();
+            for (column, value) in entries {
+                if let Ok(at) = columns.binary_search(&column) {
+                    row[at] = value;
+                }
+            }
+        }
+        Some(Dense { columns, rows, sources })
+    }
+}
+
+impl Dense {
+    /// The given rows that a vector is combined from; its tail says from which of these rows.
+    pub(crate) fn given(&self, tail: &[u64], field: &Field) -> Vec<u32> {
+        let mut sum = Accumulator::default();
+        for (factor, origins) in tail.iter().zip(&self.sources) {
+            if *factor != 0 {
+                for (number, value) in origins {
+                    sum.subtract(*number, *factor, *value, field);
+                }
+            }
+        }
+        sum.drain().into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// The columns in which a combination of these rows is not zero.
+    pub(crate) fn support(&self, tail: &[u64], field: &Field) -> Vec<u32> {
+        let mut sum = vec![0; self.columns.len()];
+        for (factor, row) in tail.iter().zip(&self.rows) {
+            subtract(&mut sum, *factor, row, field);
+        }
+        let support = self.columns.iter().zip(sum).filter(|(_, value)| *value != 0);
+        support.map(|(column, _)| *column).collect()
+    }
+}
