@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use shuyu_disclosure::{
-    Answer, AnswerId, Atom, AtomId, Cell, Ledger, Quantity, Rules, Verdict,
+    Answer, AnswerId, Atom, AtomId, Cell, Ledger, Order, Quantity, Rules, Verdict,
 };
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Numbers that follow from a seed (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -82,23 +82,36 @@ fn run(name: &str, sizes: &[u64], persons: u64, releases: u64) {
     let mut dice = Dice(1);
     let mut counts = vec![0_u64; usize::try_from(cube.atoms()).unwrap()];
     for _ in 0..persons {
-        // The product of two rolls is uneven, as populations are.
-        let atom = dice.roll(cube.atoms()).min(dice.roll(cube.atoms()));
+        // The lesser of two rolls is uneven, as populations are.
+        let atom = sizes
+            .iter()
+            .rev()
+            .fold(0, |atom, size| atom * size + dice.roll(*size).min(dice.roll(*size)));
         if let Some(count) = counts.get_mut(usize::try_from(atom).unwrap()) {
             *count += 1;
         }
     }
-    let mut ledger = Ledger::new(Rules::default(), 20_260_101);
+    let mut ledger = Ledger::new(Rules::default(), [20_260_101, 1, 2]);
     for count in &counts {
         ledger.add_atom(Atom::of(*count)).unwrap();
     }
-    let (mut permitted, mut times) = (0_u64, Vec::new());
+    let (mut permitted, mut in_full, mut times) = (0_u64, 0_u64, Vec::new());
+    let (mut cells, mut withheld, mut suppressing) = (0_usize, 0_usize, Duration::ZERO);
     let started = Instant::now();
     for id in 0..releases {
         let answer = question(&cube, &mut dice);
         let began = Instant::now();
-        let verdict = ledger.admit(AnswerId(id.into()), &answer).unwrap();
+        let mut verdict = ledger.admit(AnswerId(id.into()), &answer).unwrap();
         times.push(began.elapsed());
+        in_full += u64::from(verdict == Verdict::Permitted);
+        if verdict != Verdict::Permitted {
+            let began = Instant::now();
+            let shown = ledger.suppress(&answer, &Order::Declared).unwrap().apply(&answer);
+            withheld += answer.cells.len() - shown.cells.len();
+            verdict = ledger.admit(AnswerId(id.into()), &shown).unwrap();
+            suppressing = suppressing.max(began.elapsed());
+        }
+        cells += answer.cells.len();
         permitted += u64::from(verdict == Verdict::Permitted);
         if (id + 1) % (releases / 5).max(1) == 0 {
             let size = ledger.size();
@@ -107,8 +120,10 @@ fn run(name: &str, sizes: &[u64], persons: u64, releases: u64) {
             recent.sort_unstable();
             let at = |part: usize| recent.get(recent.len() * part / 100).copied().unwrap();
             println!(
-                "{name}: {} asked, {permitted} stand; {} atoms, {} blocks, {} values; \
-                 middle {:.2?}, 99 of 100 {:.2?}, longest {:.2?}; {:.1?} in all",
+                "{name}: {} asked, {in_full} permitted in full, {permitted} stand; {withheld} of \
+                 {cells} cells withheld; {} atoms, {} blocks, {} values; a check: middle {:.2?}, \
+                 99 of 100 {:.2?}, longest {:.2?}; longest suppression {suppressing:.2?}; {:.1?} in \
+                 all",
                 id + 1,
                 size.atoms,
                 size.blocks,

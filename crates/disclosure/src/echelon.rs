@@ -22,9 +22,31 @@ pub(crate) enum Standing {
     /// It is zero in the eyes of all, and so in no row.
     Absent,
     /// It may be among what is singled out.
-    Small,
-    /// It is large enough never to be; of several, the one with the greatest heft is chosen.
-    Safe(u128),
+    Small(Preference),
+    /// It is large enough never to be.
+    Safe(Preference),
+}
+
+impl Standing {
+    fn is_safe(self) -> bool {
+        match self {
+            Self::Safe(_) => true,
+            Self::Absent | Self::Small(_) => false,
+        }
+    }
+}
+
+/// Which of several columns becomes a pivot: that of the highest tier, and there the one that
+/// comes first.
+///
+/// Atoms in the order of the cube keep the rows of its tables sparse. Call the first code of each
+/// dimension its reference. The first atom of a table's cell has the references of all dimensions
+/// that the table does not show, so cells of different tables have different first atoms unless
+/// they fix references themselves, and a coarser cell's is in no finer cell that fixes others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Preference {
+    pub(crate) tier: u8,
+    pub(crate) first: Reverse<u32>,
 }
 
 type Entry = (u32, u64);
@@ -172,7 +194,7 @@ impl Echelon {
                 self.holder[best as usize] = order;
                 if let Some(row) = &mut self.rows[order as usize] {
                     row.pivot = best;
-                    if !row.is_small && self.standing[best as usize] <= Standing::Small {
+                    if !row.is_small && !self.standing[best as usize].is_safe() {
                         lost.push(order);
                     }
                 }
@@ -234,10 +256,8 @@ impl Echelon {
 
     fn insert(&mut self, entries: &[Entry], origins: &[Entry]) {
         let (mut entries, mut origins) = self.reduced(entries, origins);
-        let best = entries.iter().map(|(column, _)| *column).max_by_key(|column| {
-            let rows = self.holders[*column as usize].len();
-            (self.standing[*column as usize], Reverse(rows))
-        });
+        let columns = entries.iter().map(|(column, _)| *column);
+        let best = columns.max_by_key(|column| self.standing[*column as usize]);
         let Some(pivot) = best else {
             return;
         };
@@ -251,7 +271,7 @@ impl Echelon {
             self.holders[*column as usize].push(order);
         }
         self.holder[pivot as usize] = order;
-        let is_small = self.standing[pivot as usize] <= Standing::Small;
+        let is_small = !self.standing[pivot as usize].is_safe();
         self.rows.push(Some(Reduced { pivot, is_small, entries, origins }));
     }
 

@@ -31,13 +31,11 @@ impl Subjects {
 }
 
 /// A measure, by a number that the caller chooses.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Measure(pub u32);
 
 /// What the subjects of an atom contribute to the sum of a measure, in the measure's smallest
-/// unit. A subject's rows are one contribution (HandbookSDC, "holdings").
+/// unit. A subject's rows are one contribution (Handbook on SDC, "holdings").
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Magnitude {
     /// Who contributes.
@@ -78,7 +76,7 @@ pub enum Empty {
     IsKnown,
 }
 
-/// What a ledger holds answers to. The figures are secrets of the platform (HandbookSDC, ch. 4).
+/// What a ledger holds answers to. The figures are secrets of the platform (Handbook on SDC, ch. 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// k: of a group of fewer distinct subjects nothing may be determined.
@@ -88,6 +86,9 @@ pub struct Rules {
     /// p: a sum is dominated if, less its two largest contributions, it is less than p percent of
     /// the largest (the p% rule; Cox 1981). 0 asks for no dominance.
     pub dominance_percent: u32,
+    /// Counts are known to be whole and not negative, which bounds the counts of small groups: the
+    /// bounds must reach k, and this must lie between them at least. `None` looks at no bounds.
+    pub least_range: Option<u64>,
     /// How many multiplications one check may take, after which it refuses for lack of a proof.
     pub effort: u64,
 }
@@ -98,13 +99,14 @@ impl Default for Rules {
             least_subjects: 10,
             empty: Empty::Discloses,
             dominance_percent: 10,
+            least_range: Some(3),
             effort: 1_000_000_000,
         }
     }
 }
 
 /// The p of the p% rule that is the same as the rule (2, `percent`): a sum is dominated if its two
-/// largest contributions exceed so many percent of it (HandbookSDC, ch. 4), rounded up.
+/// largest contributions exceed so many percent of it (Handbook on SDC, ch. 4), rounded up.
 pub fn percent_of_two_dominators(percent: u32) -> u32 {
     let percent = percent.clamp(1, 100);
     (100 * (100 - percent)).div_ceil(percent)
@@ -124,7 +126,9 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of<'a>(parts: impl Iterator<Item = (&'a Subjects, Option<&'a Magnitude>)>) -> Self {
+    pub(crate) fn of<'a>(
+        parts: impl Iterator<Item = (&'a Subjects, Option<&'a Magnitude>)>,
+    ) -> Self {
         let mut facts = Self::default();
         for (subjects, magnitude) in parts {
             match subjects {
@@ -192,9 +196,15 @@ impl Facts {
         self.rest().saturating_sub(self.largest[1])
     }
 
+    /// Whether so large a contribution could be added, and a second, without being known too
+    /// closely.
+    pub(crate) fn bears(&self, contribution: u128, percent: u32) -> bool {
+        self.remainder().saturating_mul(100) >= contribution.saturating_mul(percent.into())
+    }
+
     /// Whether the largest contributor is known too closely to the second.
     pub(crate) fn is_dominated(&self, percent: u32) -> bool {
-        self.remainder().saturating_mul(100) < self.largest[0].saturating_mul(percent.into())
+        !self.bears(self.largest[0], percent)
     }
 
     /// Whether all contribute the same, so that a mean is everybody's figure.

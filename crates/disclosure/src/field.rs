@@ -17,7 +17,7 @@ pub(crate) struct Field {
     /// Minus the inverse of the prime, modulo 2^64.
     folded: u64,
     one: u64,
-    square: u64,
+    points: (u64, u64),
 }
 
 // The prime is a secret of the ledger.
@@ -65,9 +65,11 @@ fn is_prime(number: u64) -> bool {
 }
 
 impl Field {
-    /// The field of the first prime after 2^60 + `secret` modulo 2^60.
-    pub(crate) fn new(secret: u64) -> Self {
+    /// The field of the first prime after 2^60 + s modulo 2^60, where s is the first number of the
+    /// secret, and points of it that follow from the others.
+    pub(crate) fn new(secret: [u64; 3]) -> Self {
         const HALF: u64 = 1 << 60;
+        let [secret, left, right] = secret;
         let mut prime = (HALF | (secret & (HALF - 1))) | 1;
         while !is_prime(prime) {
             prime += 2;
@@ -77,13 +79,11 @@ impl Field {
         for _ in 0..6 {
             inverse = inverse.wrapping_mul(2_u64.wrapping_sub(prime.wrapping_mul(inverse)));
         }
-        let radix = u64::MAX % prime + 1;
-        Self {
-            prime,
-            folded: inverse.wrapping_neg(),
-            one: radix % prime,
-            square: multiply_plain(radix, radix, prime),
-        }
+        // 2^64 modulo the prime.
+        let one = (u64::MAX % prime + 1) % prime;
+        let point = |secret: u64| secret % (prime - 2) + 2;
+        let points = (point(left), point(right));
+        Self { prime, folded: inverse.wrapping_neg(), one, points }
     }
 
     pub(crate) fn one(&self) -> u64 {
@@ -98,6 +98,17 @@ impl Field {
         // Both are below 2^122, so the sum does not wrap.
         let reduced = ((product + u128::from(quotient) * u128::from(self.prime)) >> 64) as u64;
         if reduced >= self.prime { reduced - self.prime } else { reduced }
+    }
+
+    /// Two secret points.
+    pub(crate) fn points(&self) -> (u64, u64) {
+        self.points
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, left: u64, right: u64) -> u64 {
+        let sum = left + right;
+        if sum >= self.prime { sum - self.prime } else { sum }
     }
 
     /// `value − factor · other`.
@@ -122,9 +133,15 @@ impl Field {
     }
 
     /// The residue of a whole number.
-    #[cfg(test)]
     pub(crate) fn residue(&self, value: u64) -> u64 {
-        self.mul(value % self.prime, self.square)
+        multiply_plain(value % self.prime, self.one, self.prime)
+    }
+
+    /// The whole number of least size that a residue stands for.
+    pub(crate) fn signed(&self, value: u64) -> i64 {
+        let plain = self.mul(value, 1);
+        let (positive, negative) = (plain.cast_signed(), (self.prime - plain).cast_signed());
+        if positive <= negative { positive } else { -negative }
     }
 }
 
@@ -150,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn residues_compute_as_numbers_do(secret: u64, a: u64, b: u64, c: u64) {
+        fn residues_compute_as_numbers_do(secret: [u64; 3], a: u64, b: u64, c: u64) {
             let field = Field::new(secret);
             let (a, b, c) = (a % field.prime, b % field.prime, c % field.prime);
             let expected = multiply_plain(a, b, field.prime);
@@ -159,6 +176,9 @@ mod tests {
             let difference = field.sub_mul(field.residue(c), field.residue(a), field.residue(b));
             let plain = (u128::from(c) + u128::from(field.prime - expected)) % u128::from(field.prime);
             prop_assert_eq!(difference, field.residue(u64::try_from(plain).expect("below the prime")));
+            let small = (a % 1_000).cast_signed();
+            prop_assert_eq!(field.signed(field.residue(a % 1_000)), small);
+            prop_assert_eq!(field.signed(field.sub_mul(0, field.residue(a % 1_000), field.one())), -small);
             if a != 0 {
                 let inverse = field.inverse(field.residue(a));
                 prop_assert_eq!(field.mul(inverse, field.residue(a)), field.one());

@@ -15,21 +15,15 @@ use crate::{
 };
 
 /// An atom, by its place in the ledger.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AtomId(pub u32);
 
 /// An answer, by an id that the caller chooses.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AnswerId(pub u128);
 
 /// What a figure counts. Figures of different quantities are equations over different unknowns.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Quantity {
     /// Rows of the protected table, whose subjects are its atoms'.
     Rows,
@@ -81,6 +75,8 @@ pub enum Reason {
     AllEqual,
     /// There are negative contributions, for which dominance is not defined.
     Negative,
+    /// Knowing that counts are whole and not negative, one would know too well how few there are.
+    Bounded,
     /// Neither was proved within [`Rules::effort`].
     Undecided,
 }
@@ -160,7 +156,7 @@ pub(crate) type Points = BTreeMap<Quantity, Point>;
 impl Ledger {
     /// An empty ledger. `secret` is random and shown to nobody: who knows it could choose answers
     /// whose consequences are not seen.
-    pub fn new(rules: Rules, secret: u64) -> Self {
+    pub fn new(rules: Rules, secret: [u64; 3]) -> Self {
         Self {
             rules,
             field: Field::new(secret),

@@ -137,7 +137,7 @@ mod tests {
                 }
                 prop_assert_eq!(union, expected);
             }
-            let all: usize = (0..partition.blocks()).map(|b| partition.members(b as u32).len()).sum();
+            let all: usize = partition.members.iter().map(Vec::len).sum();
             prop_assert_eq!(all, 31);
         }
     }

@@ -49,16 +49,9 @@ pub(crate) struct Effort(pub(crate) u64);
 impl Effort {
     /// Spends some, if there is enough.
     pub(crate) fn spend(&mut self, work: usize) -> bool {
-        match self.0.checked_sub(work as u64) {
-            Some(left) => {
-                self.0 = left;
-                true
-            }
-            None => {
-                self.0 = 0;
-                false
-            }
-        }
+        let left = self.0.checked_sub(work as u64);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
     }
 }
 
@@ -184,16 +177,18 @@ fn merge_parallel(
     Some(limit)
 }
 
+/// The root of a tree of a forest, whose paths are halved on the way.
+fn root(parent: &mut [usize], mut of: usize) -> usize {
+    while parent[of] != of {
+        parent[of] = parent[parent[of]];
+        of = parent[of];
+    }
+    of
+}
+
 /// The rows that share columns, directly or through others. With a target, those that it is in.
 fn components(space: &Space, target: Option<usize>) -> Vec<Vec<Vec<u64>>> {
     let mut parent: Vec<usize> = (0..space.rows.len()).collect();
-    fn root(parent: &mut [usize], mut of: usize) -> usize {
-        while parent[of] != of {
-            parent[of] = parent[parent[of]];
-            of = parent[of];
-        }
-        of
-    }
     for column in 0..space.columns {
         let mut holders = (0..space.rows.len()).filter(|row| space.rows[*row][column] != 0);
         if let Some(first) = holders.next() {
@@ -444,7 +439,7 @@ mod tests {
             target in prop::option::of(0_usize..8),
             limit in 1_u128..14,
         ) {
-            let field = Field::new(12_345);
+            let field = Field::new([12_345, 6, 7]);
             let mut rows: Vec<Vec<u64>> = rows
                 .into_iter()
                 .map(|row| row.into_iter().map(|value| field.residue(value)).collect())

@@ -1,13 +1,16 @@
 //! The answers of one quantity as linear equations over blocks of atoms, and what they determine.
 
 #![expect(clippy::indexing_slicing, reason = "blocks and rows are named where they are made")]
-#![expect(clippy::cast_possible_truncation, reason = "there are fewer blocks and rows than 2^31")]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
 use crate::{
     Atom, Empty, Measure, Quantity, Reason, Rules,
-    echelon::{Dense, Echelon, Mark, Standing},
+    bounds::{Equation, propagate},
+    echelon::{Dense, Echelon, Mark, Preference, Standing},
     facts::Facts,
     field::Field,
     partition::Partition,
@@ -36,8 +39,38 @@ pub(crate) struct System {
     echelon: Echelon,
     facts: Vec<Facts>,
     origins: Vec<Origin>,
+    /// The digest of each row's set: a set that is shown again tells nothing new.
+    digests: Vec<Digest>,
+    known: HashSet<Digest>,
+    keys: DigestKeys,
     /// Blocks of atoms that are new, whose facts were not gathered yet.
     uncovered: Vec<u32>,
+    /// The largest contribution of all.
+    largest: u128,
+}
+
+/// A digest of a set of atoms: two polynomials whose exponents are the atoms, at secret points. Two
+/// sets of n atoms that were chosen without knowing the points agree with a chance below
+/// (n / 2^60)^2 (Schwartz and Zippel).
+type Digest = (u64, u64);
+
+/// The powers of the secret points.
+#[derive(Debug, Clone, Default)]
+struct DigestKeys(Vec<(u64, u64)>);
+
+impl DigestKeys {
+    fn digest(&mut self, set: &[u32], field: &Field) -> Digest {
+        let (left, right) = field.points();
+        let atoms = set.last().map_or(0, |last| *last as usize + 1);
+        while self.0.len() < atoms {
+            let (one, other) = self.0.last().copied().unwrap_or((left, right));
+            self.0.push((field.mul(one, left), field.mul(other, right)));
+        }
+        set.iter().fold((0, 0), |(one, other), atom| {
+            let (first, second) = self.0[*atom as usize];
+            (field.add(one, first), field.add(other, second))
+        })
+    }
 }
 
 /// What to come back to.
@@ -73,12 +106,16 @@ fn facts_of(atoms: &[Atom], members: &[u32], quantity: Quantity) -> Facts {
 impl System {
     pub(crate) fn new(quantity: Quantity, field: Field) -> Self {
         Self {
+            digests: Vec::new(),
+            known: HashSet::new(),
+            keys: DigestKeys::default(),
             quantity,
             partition: Partition::default(),
             echelon: Echelon::new(field),
             facts: Vec::new(),
             origins: Vec::new(),
             uncovered: Vec::new(),
+            largest: 0,
         }
     }
 
@@ -86,12 +123,26 @@ impl System {
         (self.partition.blocks(), self.echelon.size())
     }
 
-    fn standing(facts: &Facts, rules: &Rules) -> Standing {
+    /// What a block may do in the echelon. A pivot that is an atom large enough by itself, and
+    /// whose sum bears every contributor, stays one however the block is divided.
+    fn standing(&self, atoms: &[Atom], block: u32, facts: &Facts, rules: &Rules) -> Standing {
+        let members = self.partition.members(block);
+        let best = members.iter().map(|atom| {
+            let facts = facts_of(atoms, &[*atom], self.quantity);
+            let tier = if facts.subjects() < rules.least_subjects {
+                0
+            } else if facts.bears(self.largest, rules.dominance_percent) {
+                2
+            } else {
+                1
+            };
+            Preference { tier, first: Reverse(*atom) }
+        });
+        let best = best.max().unwrap_or(Preference { tier: 0, first: Reverse(0) });
         match facts.subjects() {
             0 if rules.empty == Empty::IsKnown => Standing::Absent,
-            subjects if subjects < rules.least_subjects => Standing::Small,
-            _ if rules.dominance_percent > 0 => Standing::Safe(facts.remainder()),
-            _ => Standing::Safe(0),
+            subjects if subjects < rules.least_subjects => Standing::Small(best),
+            _ => Standing::Safe(best),
         }
     }
 
@@ -103,6 +154,10 @@ impl System {
         rules: &Rules,
     ) {
         self.cover(atoms.len());
+        if let (Some(measure), false) = (measure_of(self.quantity), self.uncovered.is_empty()) {
+            let magnitudes = atoms.iter().filter_map(|atom| atom.magnitudes.get(&measure));
+            self.largest = magnitudes.map(|it| it.largest[0]).max().unwrap_or(0);
+        }
         self.echelon.widen(self.partition.blocks());
         // Each family has the block that was one before, then its parts.
         let mut family_of: HashMap<u32, usize> = HashMap::new();
@@ -128,7 +183,7 @@ impl System {
         let mut standing = Vec::new();
         for block in families.iter().flatten() {
             let facts = facts_of(atoms, self.partition.members(*block), self.quantity);
-            standing.push((*block, Self::standing(&facts, rules)));
+            standing.push((*block, self.standing(atoms, *block, &facts, rules)));
             self.facts[*block as usize] = facts;
         }
         self.echelon.settle(&families, &standing);
@@ -136,6 +191,8 @@ impl System {
 
     /// Adds a new atom that all answers treat like another.
     pub(crate) fn add_beside(&mut self, atom: u32, beside: u32) {
+        // The sets have other atoms now.
+        self.known.clear();
         self.partition.add_beside(atom, beside);
     }
 
@@ -152,10 +209,18 @@ impl System {
     pub(crate) fn rewind(&mut self, point: Point) {
         self.echelon.rewind(point.mark);
         self.origins.truncate(point.origins);
+        for digest in self.digests.drain(point.origins..) {
+            self.known.remove(&digest);
+        }
     }
 
     /// Adds a row over a set that was refined by.
     pub(crate) fn add(&mut self, set: &[u32], origin: Origin) {
+        let digest = self.keys.digest(set, self.echelon.field());
+        if !self.known.insert(digest) {
+            return;
+        }
+        self.digests.push(digest);
         self.origins.push(origin);
         self.echelon.add(&self.partition.blocks_of(set));
     }
@@ -240,7 +305,7 @@ impl System {
         let limit = u128::from(rules.least_subjects) * WHOLE;
         let sought = Sought { costs: &costs, limit, target: None };
         match self.search(&dense, &sought, effort) {
-            Outcome::Nothing => None,
+            Outcome::Nothing => self.check_bounds(&dense, rules),
             Outcome::Undecided => Some(self.undecided(Some(point))),
             Outcome::Found(tail) => {
                 let support = dense.support(&tail, self.echelon.field());
@@ -255,6 +320,40 @@ impl System {
                 Some(Finding { reason, origins })
             }
         }
+    }
+
+    /// Small groups whose counts are bounded too narrowly by what is told of small groups. Only
+    /// for counts of one row for each subject, because other counts are not in the facts.
+    fn check_bounds(&self, dense: &Dense, rules: &Rules) -> Option<Finding> {
+        let least_range = i64::try_from(rules.least_range?).unwrap_or(i64::MAX);
+        let reach = i64::try_from(rules.least_subjects).unwrap_or(i64::MAX);
+        let facts: Vec<&Facts> =
+            dense.columns.iter().map(|block| &self.facts[*block as usize]).collect();
+        let is_counted = facts.iter().all(|facts| facts.tags.is_empty());
+        if measure_of(self.quantity).is_some() || !is_counted {
+            return None;
+        }
+        let counts: Vec<i64> =
+            facts.iter().map(|it| i64::try_from(it.apart).unwrap_or(i64::MAX)).collect();
+        let equations: Vec<Equation> = dense
+            .rows
+            .iter()
+            .filter_map(|row| whole(&row[..counts.len()], self.echelon.field()))
+            .map(|terms| {
+                let total = terms.iter().map(|(at, factor)| factor * counts[*at]).sum();
+                Equation { terms, total }
+            })
+            .collect();
+        let is_narrow = propagate(&equations, counts.len()).iter().any(|range| {
+            range.most.is_some_and(|most| most < reach || most - range.least < least_range)
+        });
+        is_narrow.then(|| {
+            let all = vec![self.echelon.field().one(); dense.rows.len()];
+            Finding {
+                reason: Reason::Bounded,
+                origins: self.origins_of(dense.given(&all, self.echelon.field())),
+            }
+        })
     }
 
     fn search(&self, dense: &Dense, sought: &Sought<'_>, effort: &mut Effort) -> Outcome {
@@ -275,11 +374,12 @@ impl System {
             .filter(|facts| facts.is_dominated(rules.dominance_percent))
             .map(|facts| facts.largest[0])
             .max()?;
-        let is_light = |block: u32, first: u128| {
-            facts[block as usize].remainder().saturating_mul(100) < first.saturating_mul(percent)
-        };
         let wanted = |block: u32| facts[block as usize].sum > 0;
-        let dense = self.echelon.free_at(|block| is_light(block, top), wanted, most(effort));
+        let dense = self.echelon.free_at(
+            |block| !facts[block as usize].bears(top, rules.dominance_percent),
+            wanted,
+            most(effort),
+        );
         let Some(dense) = dense else {
             return Some(self.undecided(None));
         };
@@ -291,9 +391,7 @@ impl System {
                 self.facts[dense.columns[*at] as usize].is_dominated(rules.dominance_percent)
             })
             .collect();
-        targets.sort_by_key(|at| {
-            std::cmp::Reverse(self.facts[dense.columns[*at] as usize].largest[0])
-        });
+        targets.sort_by_key(|at| Reverse(self.facts[dense.columns[*at] as usize].largest[0]));
         targets.into_iter().find_map(|target| self.check_target(&dense, target, percent, effort))
     }
 
@@ -312,9 +410,8 @@ impl System {
         let bearable = first.saturating_mul(percent);
         let hundred = |value: u128| value.saturating_mul(100);
         // A larger contributor would itself be the largest.
-        let is_out = |other: &Facts| {
-            other.largest[0] > first || hundred(other.remainder()) >= bearable
-        };
+        let is_out =
+            |other: &Facts| other.largest[0] > first || hundred(other.remainder()) >= bearable;
         let costs: Vec<u128> = facts
             .iter()
             .map(|other| if is_out(other) { u128::MAX } else { hundred(other.sum) })
@@ -355,6 +452,20 @@ impl System {
             }),
         }
     }
+}
+
+/// A row in whole numbers, if they are small.
+fn whole(row: &[u64], field: &Field) -> Option<Vec<(usize, i64)>> {
+    const LARGEST: i64 = 1_000;
+    (1..=12).find_map(|scale| {
+        let scale = field.residue(scale);
+        row.iter()
+            .enumerate()
+            .filter(|(_, value)| **value != 0)
+            .map(|(at, value)| (at, field.signed(field.mul(*value, scale))))
+            .map(|(at, factor)| (factor.abs() <= LARGEST).then_some((at, factor)))
+            .collect()
+    })
 }
 
 /// How many values a dense space may have, for what may still be spent.

@@ -56,7 +56,7 @@ fn members(set: u32, width: usize) -> impl Iterator<Item = usize> {
 }
 
 fn rules(least_subjects: u64, empty: Empty, dominance_percent: u32) -> Rules {
-    Rules { least_subjects, empty, dominance_percent, ..Rules::default() }
+    Rules { least_subjects, empty, dominance_percent, least_range: None, ..Rules::default() }
 }
 
 fn question(quantity: Quantity, set: u32, width: usize) -> Answer {
@@ -72,8 +72,10 @@ fn row(set: u32, width: usize) -> Vec<i128> {
 fn singles_out(rows: &Matrix, counts: &[u64], k: u64, empty: Empty) -> bool {
     let is_known = |column: usize| empty == Empty::IsKnown && counts[column] == 0;
     let rows = without(rows, is_known);
-    let counts: Vec<u64> =
-        (0..counts.len()).filter(|column| !is_known(*column)).map(|column| counts[column]).collect();
+    let counts: Vec<u64> = (0..counts.len())
+        .filter(|column| !is_known(*column))
+        .map(|column| counts[column])
+        .collect();
     subsets(counts.len()).any(|set| {
         members(set, counts.len()).map(|column| counts[column]).sum::<u64>() < k
             && within(&rows, set) > 0
@@ -86,8 +88,8 @@ fn is_dominated(rows: &Matrix, contributions: &[Vec<u128>], percent: u128) -> bo
     subsets(width).any(|set| {
         // A set is the support of a vector just where no smaller set holds as many.
         let held = within(rows, set);
-        let is_support = held > 0
-            && members(set, width).all(|column| within(rows, set & !(1 << column)) < held);
+        let is_support =
+            held > 0 && members(set, width).all(|column| within(rows, set & !(1 << column)) < held);
         let mut all: Vec<u128> =
             members(set, width).flat_map(|column| contributions[column].clone()).collect();
         all.sort_unstable_by(|left, right| right.cmp(left));
@@ -120,7 +122,7 @@ proptest! {
         questions in prop::collection::vec(any::<u32>(), 1..14),
         k in 1_u64..7,
         is_known: bool,
-        secret: u64,
+        secret: [u64; 3],
     ) {
         let empty = if is_known { Empty::IsKnown } else { Empty::Discloses };
         let width = counts.len();
@@ -150,7 +152,7 @@ proptest! {
         questions in prop::collection::vec(any::<u32>(), 1..12),
         k in 1_u64..4,
         percent in 1_u32..60,
-        secret: u64,
+        secret: [u64; 3],
     ) {
         let width = contributions.len();
         let counts: Vec<u64> = contributions.iter().map(|it| it.len() as u64).collect();
@@ -188,7 +190,7 @@ proptest! {
         tags in prop::collection::vec(prop::collection::btree_set(0_u64..9, 0..4), 3..7),
         questions in prop::collection::vec(any::<u32>(), 1..12),
         k in 2_u64..6,
-        secret: u64,
+        secret: [u64; 3],
     ) {
         let width = tags.len();
         let mut ledger = Ledger::new(rules(k, Empty::Discloses, 0), secret);
@@ -219,7 +221,7 @@ proptest! {
         counts in prop::collection::vec(0_u64..5, 6),
         questions in prop::collection::vec(any::<u32>(), 2..12),
         k in 1_u64..7,
-        secret: u64,
+        secret: [u64; 3],
     ) {
         let mut early = Ledger::new(rules(k, Empty::Discloses, 0), secret);
         for count in &counts {
