@@ -254,6 +254,22 @@ impl Echelon {
         self.insert(&entries, &[(number, one)]);
     }
 
+    /// Whether all of some rows follow from those there are: a combination of them at powers of a
+    /// secret point does, which it otherwise does for as many points as there are rows at most.
+    pub(crate) fn follow<'a>(&mut self, rows: impl Iterator<Item = &'a [u32]>) -> bool {
+        let point = self.field.points().0;
+        let (mut factor, mut sum) = (self.field.one(), Accumulator::default());
+        for columns in rows {
+            factor = self.field.mul(factor, point);
+            for column in columns {
+                if self.standing[*column as usize] != Standing::Absent {
+                    sum.subtract(*column, factor, self.field.one(), &self.field);
+                }
+            }
+        }
+        self.reduced(&sum.drain(), &[]).0.is_empty()
+    }
+
     fn insert(&mut self, entries: &[Entry], origins: &[Entry]) {
         let (mut entries, mut origins) = self.reduced(entries, origins);
         let columns = entries.iter().map(|(column, _)| *column);
@@ -275,10 +291,12 @@ impl Echelon {
         self.rows.push(Some(Reduced { pivot, is_small, entries, origins }));
     }
 
-    /// A row less the multiples of all rows that make it zero at their pivots.
+    /// A row less the multiples of all rows that make it zero at their pivots. Without origins none
+    /// are computed.
     fn reduced(&mut self, entries: &[Entry], origins: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
         let field = self.field.clone();
         let minus_one = field.sub_mul(0, field.one(), field.one());
+        let has_origins = !origins.is_empty();
         let mut due: BinaryHeap<Reverse<u32>> = BinaryHeap::new();
         let mut cells = std::mem::take(&mut self.cells);
         let mut sources = std::mem::take(&mut self.origins);
@@ -294,7 +312,7 @@ impl Echelon {
                     due.push(Reverse(order));
                 }
             }
-            for (number, value) in origins {
+            for (number, value) in origins.iter().filter(|_| has_origins) {
                 sources.subtract(*number, factor, *value, &field);
             }
         };

@@ -38,13 +38,13 @@ pub struct Measure(pub u32);
 /// unit. A subject's rows are one contribution (Handbook on SDC, "holdings").
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Magnitude {
-    /// Who contributes.
+    /// Who contributes other than zero: that all of many contribute nothing tells of each.
     pub contributors: Subjects,
     /// The sum of absolute contributions.
     pub sum: u128,
     /// The two largest contributions, the larger first.
     pub largest: [u128; 2],
-    /// The least contribution; with the largest it shows whether all are equal.
+    /// The least contribution other than zero; with the largest it shows whether all are equal.
     pub least: u128,
     /// Whether a contribution is negative: dominance is not defined then.
     pub has_negative: bool,

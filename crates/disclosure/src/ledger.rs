@@ -256,9 +256,7 @@ impl Ledger {
     pub fn stand(&mut self, id: AnswerId, answer: &Answer) -> Result<(), LedgerError> {
         let rows = self.rows(answer)?;
         self.prepare(&rows);
-        for row in &rows {
-            self.add(row);
-        }
+        self.add(&rows.iter());
         self.answers.push(id);
         Ok(())
     }
@@ -303,10 +301,14 @@ impl Ledger {
         points
     }
 
-    pub(crate) fn add(&mut self, row: &Row) {
+    pub(crate) fn add<'a>(&mut self, rows: &(impl Iterator<Item = &'a Row> + Clone)) {
         let answer = u32::try_from(self.answers.len()).unwrap_or(u32::MAX);
-        if let Some(system) = self.systems.get_mut(&row.quantity) {
-            system.add(&row.atoms, Origin { answer, cell: row.cell });
+        for (quantity, system) in &mut self.systems {
+            system.add(
+                rows.clone()
+                    .filter(|row| row.quantity == *quantity)
+                    .map(|row| (row.atoms.as_slice(), Origin { answer, cell: row.cell })),
+            );
         }
     }
 
@@ -328,9 +330,7 @@ impl Ledger {
         if let Some(refusal) = rows.iter().find_map(|row| self.examine(row)) {
             return Ok((points, Verdict::Refused(refusal)));
         }
-        for row in &rows {
-            self.add(row);
-        }
+        self.add(&rows.iter());
         let mut effort = Effort(self.rules.effort);
         let refusal = self.check(&points, &mut effort);
         Ok((points, refusal.map_or(Verdict::Permitted, Verdict::Refused)))

@@ -75,41 +75,51 @@ impl Ledger {
             cells.sort_by_key(|cell| std::cmp::Reverse(preferences.get(*cell)));
         }
         let mut suppression = Suppression { shown: Vec::new(), withheld: Vec::new() };
-        for (cell, rows) in cells.into_iter().filter_map(|cell| Some((cell, by_cell.get(cell)?))) {
-            match self.try_cell(cell, rows) {
-                None => suppression.shown.push(cell),
-                Some(withheld) => suppression.withheld.push(withheld),
-            }
-        }
+        cells.retain(|cell| {
+            let alone = by_cell.get(*cell).and_then(|rows| self.examine_all(*cell, rows));
+            let is_open = alone.is_none();
+            suppression.withheld.extend(alone);
+            is_open
+        });
+        self.try_cells(&cells, &by_cell, &mut suppression);
         self.rewind(&points);
         suppression.shown.sort_unstable();
         suppression.withheld.sort_by_key(|withheld| withheld.cell);
         Ok(suppression)
     }
 
-    /// Adds a cell, or says why it cannot be.
-    fn try_cell(&mut self, cell: usize, rows: &[Row]) -> Option<Withheld> {
-        if let Some(refusal) = rows.iter().find_map(|row| self.examine(row)) {
-            return Some(Withheld {
-                cell,
-                reason: refusal.reason,
-                beside: BTreeSet::new(),
-                with: BTreeSet::new(),
-            });
-        }
-        let quantities: BTreeSet<Quantity> = rows.iter().map(|row| row.quantity).collect();
+    /// What a cell tells by itself.
+    fn examine_all(&self, cell: usize, rows: &[Row]) -> Option<Withheld> {
+        let reason = rows.iter().find_map(|row| self.examine(row))?.reason;
+        Some(Withheld { cell, reason, beside: BTreeSet::new(), with: BTreeSet::new() })
+    }
+
+    /// Adds cells one after the other, each unless it cannot be. Where all of them can be together,
+    /// each could be in its turn; so halves are tried as wholes.
+    fn try_cells(&mut self, cells: &[usize], rows: &[Vec<Row>], into: &mut Suppression) {
+        let of = |cell: &usize| rows.get(*cell).into_iter().flatten();
+        let quantities: BTreeSet<Quantity> =
+            cells.iter().flat_map(of).map(|row| row.quantity).collect();
         let points: Points = quantities
             .into_iter()
             .filter_map(|quantity| Some((quantity, self.point(quantity)?)))
             .collect();
-        for row in rows {
-            self.add(row);
-        }
+        self.add(&cells.iter().flat_map(of));
         let mut effort = Effort(self.rules.effort);
-        let refusal = self.check(&points, &mut effort)?;
+        let Some(refusal) = self.check(&points, &mut effort) else {
+            into.shown.extend(cells);
+            return;
+        };
         self.rewind(&points);
-        let mut beside = refusal.cells;
-        beside.remove(&cell);
-        Some(Withheld { cell, reason: refusal.reason, beside, with: refusal.with })
+        if let [cell] = cells {
+            let mut beside = refusal.cells;
+            beside.remove(cell);
+            let (cell, reason, with) = (*cell, refusal.reason, refusal.with);
+            into.withheld.push(Withheld { cell, reason, beside, with });
+            return;
+        }
+        let (left, right) = cells.split_at(cells.len() / 2);
+        self.try_cells(left, rows, into);
+        self.try_cells(right, rows, into);
     }
 }

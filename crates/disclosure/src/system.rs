@@ -39,7 +39,7 @@ pub(crate) struct System {
     echelon: Echelon,
     facts: Vec<Facts>,
     origins: Vec<Origin>,
-    /// The digest of each row's set: a set that is shown again tells nothing new.
+    /// The digests of the sets that stand: one that is shown again tells nothing new.
     digests: Vec<Digest>,
     known: HashSet<Digest>,
     keys: DigestKeys,
@@ -78,6 +78,7 @@ impl DigestKeys {
 pub(crate) struct Point {
     mark: Mark,
     origins: usize,
+    digests: usize,
 }
 
 /// Subjects that are in several blocks cost a share in each; shares of up to sixteen are exact,
@@ -202,27 +203,39 @@ impl System {
     }
 
     pub(crate) fn point(&self) -> Point {
-        Point { mark: self.echelon.mark(), origins: self.origins.len() }
+        Point {
+            mark: self.echelon.mark(),
+            origins: self.origins.len(),
+            digests: self.digests.len(),
+        }
     }
 
     /// Forgets what was added since. Nothing was refined in between.
     pub(crate) fn rewind(&mut self, point: Point) {
         self.echelon.rewind(point.mark);
         self.origins.truncate(point.origins);
-        for digest in self.digests.drain(point.origins..) {
+        for digest in self.digests.drain(point.digests..) {
             self.known.remove(&digest);
         }
     }
 
-    /// Adds a row over a set that was refined by.
-    pub(crate) fn add(&mut self, set: &[u32], origin: Origin) {
-        let digest = self.keys.digest(set, self.echelon.field());
-        if !self.known.insert(digest) {
+    /// Adds rows over sets that were refined by, but those that stand already.
+    pub(crate) fn add<'a>(&mut self, rows: impl Iterator<Item = (&'a [u32], Origin)>) {
+        let mut new: Vec<(Vec<u32>, Origin)> = Vec::new();
+        for (set, origin) in rows {
+            let digest = self.keys.digest(set, self.echelon.field());
+            if self.known.insert(digest) {
+                self.digests.push(digest);
+                new.push((self.partition.blocks_of(set), origin));
+            }
+        }
+        if new.len() > 1 && self.echelon.follow(new.iter().map(|(blocks, _)| blocks.as_slice())) {
             return;
         }
-        self.digests.push(digest);
-        self.origins.push(origin);
-        self.echelon.add(&self.partition.blocks_of(set));
+        for (blocks, origin) in new {
+            self.origins.push(origin);
+            self.echelon.add(&blocks);
+        }
     }
 
     /// What a set tells by itself.
