@@ -10,9 +10,15 @@
 #![expect(clippy::indexing_slicing, reason = "columns and rows are added before they are named")]
 #![expect(clippy::cast_possible_truncation, reason = "there are fewer rows than 2^31")]
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+};
 
-use crate::{field::Field, search::subtract};
+use crate::{
+    field::Field,
+    search::{root, subtract},
+};
 
 const NOBODY: u32 = u32::MAX;
 
@@ -50,6 +56,9 @@ pub(crate) struct Preference {
 }
 
 type Entry = (u32, u64);
+
+/// The values of a row, and the rows that it is combined from.
+type Combined = (Vec<Entry>, Vec<Entry>);
 
 /// A row in reduced form.
 #[derive(Debug, Clone)]
@@ -227,6 +236,11 @@ impl Echelon {
         Mark { rows: self.rows.len(), given: self.given }
     }
 
+    /// Whether a row was added since that does not follow from those before.
+    pub(crate) fn has_grown(&self, mark: Mark) -> bool {
+        self.rows.len() > mark.rows
+    }
+
     /// Forgets all rows that were added since. No split and no [`Echelon::settle`] lies between.
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.given = mark.given;
@@ -293,7 +307,7 @@ impl Echelon {
 
     /// A row less the multiples of all rows that make it zero at their pivots. Without origins none
     /// are computed.
-    fn reduced(&mut self, entries: &[Entry], origins: &[Entry]) -> (Vec<Entry>, Vec<Entry>) {
+    fn reduced(&mut self, entries: &[Entry], origins: &[Entry]) -> Combined {
         let field = self.field.clone();
         let minus_one = field.sub_mul(0, field.one(), field.one());
         let has_origins = !origins.is_empty();
@@ -331,93 +345,111 @@ impl Echelon {
         result
     }
 
-    /// The vectors of small columns that are connected with those added since. Columns that are
-    /// not wanted are left out. `None` if there would be more values than `most`.
+    /// The vectors of small columns, in parts that share no column; of these, the parts that rows
+    /// since take part in. Columns that are not wanted are left out. `None` if there would be more
+    /// values than `most`.
     pub(crate) fn small_since(
         &mut self,
         mark: Mark,
         wanted: impl Fn(u32) -> bool,
         most: u64,
-    ) -> Option<Dense> {
-        let is_small =
-            |order: u32| self.rows[order as usize].as_ref().is_some_and(|row| row.is_small);
-        let mut waiting: Vec<u32> =
-            (mark.rows as u32..self.rows.len() as u32).filter(|order| is_small(*order)).collect();
-        let mut is_seen = vec![false; self.rows.len()];
-        let mut chosen = Vec::new();
-        for order in &waiting {
-            is_seen[*order as usize] = true;
+    ) -> Option<Vec<Dense>> {
+        let is_small = |row: &Option<Reduced>| row.as_ref().is_some_and(|row| row.is_small);
+        // All that is new may follow from large groups alone.
+        if !self.rows.iter().skip(mark.rows).any(is_small) {
+            return Some(Vec::new());
         }
-        while let Some(order) = waiting.pop() {
-            chosen.push(order);
-            for (column, _) in self.rows[order as usize].iter().flat_map(|row| &row.entries) {
-                for other in &self.holders[*column as usize] {
-                    if is_small(*other) && !std::mem::replace(&mut is_seen[*other as usize], true) {
-                        waiting.push(*other);
-                    }
-                }
-            }
-        }
-        self.dense(chosen, wanted, most)
+        let chosen: Vec<u32> = (0..self.rows.len() as u32)
+            .filter(|order| is_small(&self.rows[*order as usize]))
+            .collect();
+        self.dense(&chosen, mark, wanted, most)
     }
 
-    /// The vectors of the row space that are zero at all pivots but some. `None` as above.
+    /// The vectors of the row space that are zero at all pivots but some, in parts as above.
     pub(crate) fn free_at(
         &mut self,
+        mark: Mark,
         is_free: impl Fn(u32) -> bool,
         wanted: impl Fn(u32) -> bool,
         most: u64,
-    ) -> Option<Dense> {
-        let chosen = (0..self.rows.len() as u32)
+    ) -> Option<Vec<Dense>> {
+        let chosen: Vec<u32> = (0..self.rows.len() as u32)
             .filter(|order| {
                 self.rows[*order as usize].as_ref().is_some_and(|row| is_free(row.pivot))
             })
             .collect();
-        self.dense(chosen, wanted, most)
+        self.dense(&chosen, mark, wanted, most)
     }
 
-    /// Rows, each zero at all pivots but its own.
+    /// Rows, each zero at all pivots but its own, in parts that share no column. A vector's
+    /// components in the parts are vectors themselves, so parts that only older rows make were
+    /// looked at before.
     fn dense(
         &mut self,
-        mut chosen: Vec<u32>,
+        chosen: &[u32],
+        mark: Mark,
         wanted: impl Fn(u32) -> bool,
         most: u64,
-    ) -> Option<Dense> {
-        chosen.sort_unstable();
-        let (mut sparse, mut sources) = (Vec::new(), Vec::new());
-        let mut columns: Vec<u32> = Vec::new();
+    ) -> Option<Vec<Dense>> {
+        let mut sparse: Vec<Combined> = Vec::new();
         let mut size = 0;
         for order in chosen {
             // Without the row itself, which would take all of it away.
-            let Some(row) = self.rows[order as usize].take() else {
+            let Some(row) = self.rows[*order as usize].take() else {
                 continue;
             };
-            let (entries, origins) = self.reduced(&row.entries, &row.origins);
-            self.rows[order as usize] = Some(row);
-            let entries: Vec<Entry> =
-                entries.into_iter().filter(|(column, _)| wanted(*column)).collect();
+            let (mut entries, origins) = self.reduced(&row.entries, &row.origins);
+            self.rows[*order as usize] = Some(row);
+            entries.retain(|(column, _)| wanted(*column));
             size += entries.len() as u64;
             if size > most {
                 return None;
             }
-            columns.extend(entries.iter().map(|(column, _)| *column));
-            sparse.push(entries);
-            sources.push(origins);
+            sparse.push((entries, origins));
         }
+        let mut parent: Vec<usize> = (0..sparse.len()).collect();
+        let mut holder: HashMap<u32, usize> = HashMap::new();
+        for (index, (entries, _)) in sparse.iter().enumerate() {
+            for (column, _) in entries {
+                let other = *holder.entry(*column).or_insert(index);
+                let (left, right) = (root(&mut parent, index), root(&mut parent, other));
+                parent[left] = right;
+            }
+        }
+        let mut parts: BTreeMap<usize, Vec<Combined>> = BTreeMap::new();
+        for (index, row) in sparse.into_iter().enumerate() {
+            parts.entry(root(&mut parent, index)).or_default().push(row);
+        }
+        let is_new = |(_, origins): &Combined| {
+            origins.last().is_some_and(|(number, _)| *number >= mark.given)
+        };
+        let mut all = Vec::new();
+        for part in parts.into_values().filter(|part| part.iter().any(is_new)) {
+            all.push(self.densified(part, most)?);
+        }
+        Some(all)
+    }
+
+    fn densified(&self, part: Vec<Combined>, most: u64) -> Option<Dense> {
+        let mut columns: Vec<u32> =
+            part.iter().flat_map(|(entries, _)| entries).map(|(column, _)| *column).collect();
         columns.sort_unstable();
         columns.dedup();
-        let width = columns.len() + sparse.len();
-        if (width * sparse.len()) as u64 > most {
+        let width = columns.len() + part.len();
+        if (width * part.len()) as u64 > most {
             return None;
         }
-        let mut rows = vec![vec![0; width]; sparse.len()];
-        for (index, (row, entries)) in rows.iter_mut().zip(sparse).enumerate() {
+        let (mut rows, mut sources) = (Vec::new(), Vec::new());
+        for (index, (entries, origins)) in part.into_iter().enumerate() {
+            let mut row = vec![0; width];
             row[columns.len() + index] = self.field.one();
             for (column, value) in entries {
                 if let Ok(at) = columns.binary_search(&column) {
                     row[at] = value;
                 }
             }
+            rows.push(row);
+            sources.push(origins);
         }
         Some(Dense { columns, rows, sources })
     }

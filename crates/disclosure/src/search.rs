@@ -178,7 +178,7 @@ fn merge_parallel(
 }
 
 /// The root of a tree of a forest, whose paths are halved on the way.
-fn root(parent: &mut [usize], mut of: usize) -> usize {
+pub(crate) fn root(parent: &mut [usize], mut of: usize) -> usize {
     while parent[of] != of {
         parent[of] = parent[parent[of]];
         of = parent[of];

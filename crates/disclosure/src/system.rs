@@ -279,17 +279,19 @@ impl System {
         rules: &Rules,
         effort: &mut Effort,
     ) -> Option<Finding> {
+        if !self.echelon.has_grown(point.mark) {
+            return None;
+        }
         self.check_small(point, rules, effort).or_else(|| {
             let is_magnitude = measure_of(self.quantity).is_some();
             (is_magnitude && rules.dominance_percent > 0)
-                .then(|| self.check_dominance(rules, effort))
+                .then(|| self.check_dominance(point, rules, effort))
                 .flatten()
         })
     }
 
-    fn undecided(&self, point: Option<Point>) -> Finding {
-        let since = point.map_or(0, |point| point.origins);
-        let origins = self.origins.iter().skip(since).copied().collect();
+    fn undecided(&self, point: Point) -> Finding {
+        let origins = self.origins.iter().skip(point.origins).copied().collect();
         Finding { reason: Reason::Undecided, origins }
     }
 
@@ -298,12 +300,21 @@ impl System {
         let facts = &self.facts;
         // Who is nowhere costs nothing; a vector that is only about them is zero elsewhere.
         let wanted = |column: u32| facts[column as usize].subjects() > 0;
-        let Some(dense) = self.echelon.small_since(point.mark, wanted, most(effort)) else {
-            return Some(self.undecided(Some(point)));
+        let parts = self.echelon.small_since(point.mark, wanted, most(effort));
+        let Some(parts) = parts else {
+            return Some(self.undecided(point));
         };
-        if dense.rows.is_empty() {
-            return None;
-        }
+        parts.iter().find_map(|dense| self.check_part(dense, point, rules, effort))
+    }
+
+    /// Vectors of one part whose support has fewer than k subjects.
+    fn check_part(
+        &self,
+        dense: &Dense,
+        point: Point,
+        rules: &Rules,
+        effort: &mut Effort,
+    ) -> Option<Finding> {
         let mut blocks_of: BTreeMap<u64, u128> = BTreeMap::new();
         for tag in dense.columns.iter().flat_map(|block| &self.facts[*block as usize].tags) {
             *blocks_of.entry(*tag).or_default() += 1;
@@ -317,9 +328,9 @@ impl System {
         let costs: Vec<u128> = dense.columns.iter().map(cost).collect();
         let limit = u128::from(rules.least_subjects) * WHOLE;
         let sought = Sought { costs: &costs, limit, target: None };
-        match self.search(&dense, &sought, effort) {
-            Outcome::Nothing => self.check_bounds(&dense, rules),
-            Outcome::Undecided => Some(self.undecided(Some(point))),
+        match self.search(dense, &sought, effort) {
+            Outcome::Nothing => self.check_bounds(dense, rules),
+            Outcome::Undecided => Some(self.undecided(point)),
             Outcome::Found(tail) => {
                 let support = dense.support(&tail, self.echelon.field());
                 let subjects = self.union(&support).subjects();
@@ -379,7 +390,12 @@ impl System {
     /// Where the sum over a union of blocks is dominated, so is that over the block of the largest
     /// contributor: its remainder is part of the union's. So it is enough to look, for each
     /// dominated block, for vectors that are zero wherever the remainder alone is too large.
-    fn check_dominance(&mut self, rules: &Rules, effort: &mut Effort) -> Option<Finding> {
+    fn check_dominance(
+        &mut self,
+        point: Point,
+        rules: &Rules,
+        effort: &mut Effort,
+    ) -> Option<Finding> {
         let percent = u128::from(rules.dominance_percent);
         let facts = &self.facts;
         let top = facts
@@ -388,24 +404,25 @@ impl System {
             .map(|facts| facts.largest[0])
             .max()?;
         let wanted = |block: u32| facts[block as usize].sum > 0;
-        let dense = self.echelon.free_at(
+        let parts = self.echelon.free_at(
+            point.mark,
             |block| !facts[block as usize].bears(top, rules.dominance_percent),
             wanted,
             most(effort),
         );
-        let Some(dense) = dense else {
-            return Some(self.undecided(None));
+        let Some(parts) = parts else {
+            return Some(self.undecided(point));
         };
-        if dense.rows.is_empty() {
-            return None;
-        }
-        let mut targets: Vec<usize> = (0..dense.columns.len())
-            .filter(|at| {
-                self.facts[dense.columns[*at] as usize].is_dominated(rules.dominance_percent)
-            })
-            .collect();
-        targets.sort_by_key(|at| Reverse(self.facts[dense.columns[*at] as usize].largest[0]));
-        targets.into_iter().find_map(|target| self.check_target(&dense, target, percent, effort))
+        parts.iter().find_map(|dense| {
+            let facts = |at: usize| &self.facts[dense.columns[at] as usize];
+            let mut targets: Vec<usize> = (0..dense.columns.len())
+                .filter(|at| facts(*at).is_dominated(rules.dominance_percent))
+                .collect();
+            targets.sort_by_key(|at| Reverse(facts(*at).largest[0]));
+            targets
+                .into_iter()
+                .find_map(|target| self.check_target(dense, target, point, percent, effort))
+        })
     }
 
     /// Vectors over whose support the sum is dominated by the largest contributor of a block.
@@ -413,6 +430,7 @@ impl System {
         &self,
         dense: &Dense,
         target: usize,
+        point: Point,
         percent: u128,
         effort: &mut Effort,
     ) -> Option<Finding> {
@@ -458,7 +476,7 @@ impl System {
         }
         match outcome {
             Outcome::Nothing => None,
-            Outcome::Undecided => Some(self.undecided(None)),
+            Outcome::Undecided => Some(self.undecided(point)),
             Outcome::Found(tail) => Some(Finding {
                 reason: Reason::Dominated,
                 origins: self.origins_of(dense.given(&tail, self.echelon.field())),
