@@ -4,8 +4,8 @@
 //! works between two proofs. **A witness** is a vector whose support costs less. **A cover** is a
 //! set of columns on which no vector in question vanishes altogether: a basis, or, where a target
 //! column is to be determined, columns that span the target's. The supports of all vectors in
-//! question meet every cover; where disjoint covers cost the limit, counting each at its cheapest
-//! column, there is no witness. In between, the search branches over one cover: some column of it
+//! question meet every cover; where covers that share out the columns' costs cost the limit, counting each at
+//! its cheapest share, there is no witness. In between, the search branches over one cover: some column of it
 //! is the first that is not zero. It is complete; where its effort is used up it says so.
 
 #![expect(clippy::indexing_slicing, reason = "rows are as wide as the space that made them")]
@@ -94,6 +94,9 @@ pub(crate) fn find(
 ) -> Outcome {
     let mut costs = sought.costs.to_vec();
     let mut limit = sought.limit;
+    if space.rows.len() == 1 {
+        return descend(space, costs, limit, sought.target, field, effort);
+    }
     loop {
         let dimensions = space.rows.len();
         if let Err(outcome) = drop_dear(&mut space, &costs, limit, sought.target, field, effort) {
@@ -107,8 +110,9 @@ pub(crate) fn find(
             break;
         }
     }
-    for part in components(&space, sought.target) {
-        let part = Space { rows: part, columns: space.columns };
+    let columns = space.columns;
+    for rows in components(space, sought.target) {
+        let part = Space { rows, columns };
         match descend(part, costs.clone(), limit, sought.target, field, effort) {
             Outcome::Nothing => {}
             outcome @ (Outcome::Found(_) | Outcome::Undecided) => return outcome,
@@ -187,7 +191,7 @@ pub(crate) fn root(parent: &mut [usize], mut of: usize) -> usize {
 }
 
 /// The rows that share columns, directly or through others. With a target, those that it is in.
-fn components(space: &Space, target: Option<usize>) -> Vec<Vec<Vec<u64>>> {
+fn components(space: Space, target: Option<usize>) -> Vec<Vec<Vec<u64>>> {
     let mut parent: Vec<usize> = (0..space.rows.len()).collect();
     for column in 0..space.columns {
         let mut holders = (0..space.rows.len()).filter(|row| space.rows[*row][column] != 0);
@@ -199,8 +203,8 @@ fn components(space: &Space, target: Option<usize>) -> Vec<Vec<Vec<u64>>> {
         }
     }
     let mut parts: HashMap<usize, Vec<Vec<u64>>> = HashMap::new();
-    for (index, row) in space.rows.iter().enumerate() {
-        parts.entry(root(&mut parent, index)).or_default().push(row.clone());
+    for (index, row) in space.rows.into_iter().enumerate() {
+        parts.entry(root(&mut parent, index)).or_default().push(row);
     }
     let mut parts: Vec<Vec<Vec<u64>>> = parts.into_values().collect();
     if let Some(target) = target {
@@ -287,7 +291,8 @@ enum Covers {
     Undecided,
 }
 
-/// Disjoint covers, each from the dearest columns that are left.
+/// Covers that share out the columns' costs, each from the columns that have most left. The whole
+/// cost of a column may go to several covers, as if it were as many columns of less cost.
 fn covers(
     space: &Space,
     costs: &[u128],
@@ -296,40 +301,49 @@ fn covers(
     field: &Field,
     effort: &mut Effort,
 ) -> Covers {
-    let mut left: Vec<usize> = (0..space.columns)
+    let mut left: Vec<(u128, usize)> = (0..space.columns)
         .filter(|column| {
             costs[*column] > 0
                 && Some(*column) != target
                 && space.rows.iter().any(|row| row[*column] != 0)
         })
+        .map(|column| (costs[column], column))
         .collect();
-    left.sort_by_key(|column| (std::cmp::Reverse(costs[*column]), *column));
     let mut first: Option<Vec<usize>> = None;
     let mut bound = 0_u128;
     loop {
+        left.sort_unstable_by_key(|(cost, column)| (std::cmp::Reverse(*cost), *column));
         let mut span = Span::new(space, target);
-        let mut complete = false;
-        for column in &left {
-            let Some(done) = span.insert(*column, field, effort) else {
+        let mut is_complete = false;
+        for (_, column) in &left {
+            let Some(is_cover) = span.insert(*column, field, effort) else {
                 return Covers::Undecided;
             };
-            if done {
-                complete = true;
+            if is_cover {
+                is_complete = true;
                 break;
             }
         }
-        if !complete {
+        if !is_complete {
             return first.map_or(Covers::Missing, Covers::Few);
         }
-        let cover = span.cover();
-        let cheapest = cover.iter().map(|column| costs[*column]).min().unwrap_or(0);
-        bound = bound.saturating_add(cheapest);
+        let mut cover = span.cover();
+        cover.sort_unstable();
+        let is_in = |column: usize| cover.binary_search(&column).is_ok();
+        let shares = left.iter().filter(|(_, column)| is_in(*column)).map(|(cost, _)| *cost);
+        let share = shares.min().unwrap_or(0);
+        bound = bound.saturating_add(share);
         if bound >= limit {
             return Covers::Enough;
         }
-        left.retain(|column| !cover.contains(column));
+        for (cost, column) in &mut left {
+            if is_in(*column) {
+                *cost -= share;
+            }
+        }
+        left.retain(|(cost, _)| *cost > 0);
         if first.is_none() {
-            first = Some(cover);
+            first = Some(span.cover());
         }
     }
 }
