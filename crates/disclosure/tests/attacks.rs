@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shuyu_disclosure::{
-    Answer, AnswerId, Atom, AtomId, Cell, Empty, Figure, Ledger, Magnitude, Measure, Order,
-    Quantity, Reason, Refusal, Rules, Subjects, Verdict,
+    Answer, AnswerId, Atom, AtomId, Cell, Empty, Figure, Ledger, LedgerError, Magnitude, Measure,
+    Order, Quantity, Reason, Refusal, Rules, Subjects, Verdict,
 };
 
 const K: u64 = 10;
@@ -370,4 +370,107 @@ fn what_left_before_is_counted_against_what_comes() {
     ledger.admit(AnswerId(11), &answer(&[&[2]])).unwrap();
     let size = ledger.size();
     assert_eq!((size.atoms, size.answers), (3, 3));
+}
+
+/// Rows in echelon form modulo 2^61 − 1, by the plainest elimination.
+struct Rank {
+    rows: Vec<(usize, Vec<u64>)>,
+}
+
+impl Rank {
+    const PRIME: u128 = (1 << 61) - 1;
+
+    fn multiply(left: u64, right: u64) -> u64 {
+        u64::try_from(u128::from(left) * u128::from(right) % Self::PRIME).unwrap()
+    }
+
+    fn inverse(value: u64) -> u64 {
+        let (mut result, mut base, mut exponent) = (1, value, Self::PRIME - 2);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result = Self::multiply(result, base);
+            }
+            base = Self::multiply(base, base);
+            exponent >>= 1;
+        }
+        result
+    }
+
+    /// Adds a row; whether it is independent.
+    fn add(&mut self, mut row: Vec<u64>) -> bool {
+        let prime = u64::try_from(Self::PRIME).unwrap();
+        for (pivot, other) in &self.rows {
+            let factor = row[*pivot];
+            for (value, other) in row.iter_mut().zip(other) {
+                *value = (*value + prime - Self::multiply(factor, *other)) % prime;
+            }
+        }
+        let Some(pivot) = row.iter().position(|value| *value != 0) else {
+            return false;
+        };
+        let inverse = Self::inverse(row[pivot]);
+        for value in &mut row {
+            *value = Self::multiply(*value, inverse);
+        }
+        self.rows.push((pivot, row));
+        true
+    }
+}
+
+/// The rank of sets of atoms, where some atoms are left out.
+fn rank(sets: &[Vec<u32>], width: usize, without: &[u32]) -> usize {
+    let mut rank = Rank { rows: Vec::new() };
+    for set in sets {
+        let mut row = vec![0; width];
+        for atom in set.iter().filter(|atom| !without.contains(atom)) {
+            row[*atom as usize] = 1;
+        }
+        rank.add(row);
+    }
+    rank.rows.len()
+}
+
+#[test]
+fn ten_thousand_random_subsets_recover_no_small_group() {
+    let rules = Rules { effort: 100_000, ..Rules::default() };
+    let mut ledger = Ledger::new(rules, [41, 42, 43]);
+    let mut seed = 7_u64;
+    let mut roll = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let counts: Vec<u64> = (0..24).map(|_| roll(14)).collect();
+    for count in &counts {
+        ledger.add_atom(Atom::of(*count)).unwrap();
+    }
+    let mut standing: Vec<Vec<u32>> = Vec::new();
+    for id in 0..10_000 {
+        let set: Vec<u32> = (0..24).filter(|_| roll(2) == 1).collect();
+        if ledger.admit(AnswerId(id), &answer(&[&set])).unwrap() == Verdict::Permitted {
+            standing.push(set);
+        }
+    }
+    let all = rank(&standing, 24, &[]);
+    // Every atom and every pair of fewer than ten: leaving them out loses no rank.
+    for left in 0..24_u32 {
+        for right in 0..=left {
+            let pair = if left == right { vec![left] } else { vec![left, right] };
+            if pair.iter().map(|atom| counts[*atom as usize]).sum::<u64>() < K {
+                assert_eq!(rank(&standing, 24, &pair), all, "{pair:?} of {counts:?}");
+            }
+        }
+    }
+    assert!(all > 12, "{} stand, of rank {all}", standing.len());
+}
+
+#[test]
+fn mistakes_change_nothing() {
+    let mut ledger = ledger(&[20, 30]);
+    let twice = ledger.judge(&answer(&[&[1, 0, 1]]));
+    assert_eq!(twice, Err(LedgerError::AtomTwice(AtomId(1))));
+    let unknown = ledger.admit(AnswerId(1), &answer(&[&[0, 2]]));
+    assert_eq!(unknown, Err(LedgerError::NoSuchAtom(AtomId(2))));
+    let parts = ledger.split(AtomId(0), vec![Atom::of(12), Atom::of(9)]);
+    assert_eq!(parts, Err(LedgerError::NotTheWhole(AtomId(0))));
+    assert_eq!((ledger.size().atoms, ledger.size().answers), (2, 0));
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use shuyu_disclosure::{
-    Answer, AnswerId, Atom, AtomId, Cell, Empty, Ledger, Magnitude, Measure, Quantity, Reason,
-    Rules, Subjects, Verdict,
+    Answer, AnswerId, Atom, AtomId, Cell, Empty, Ledger, Magnitude, Measure, Order, Quantity,
+    Reason, Rules, Subjects, Verdict,
 };
 
 type Matrix = Vec<Vec<i128>>;
@@ -137,11 +137,45 @@ proptest! {
             let expected = !singles_out(&rows, &counts, k, empty)
                 && (set != 0 || empty == Empty::IsKnown);
             let answer = question(Quantity::Rows, set, width);
+            let judged = ledger.judge(&answer).unwrap();
             let verdict = ledger.admit(AnswerId(id as u128), &answer).unwrap();
+            prop_assert_eq!(&judged, &verdict, "judging leaves no trace");
             prop_assert_eq!(verdict == Verdict::Permitted, expected, "{:?} {:b}", verdict, set);
             if expected {
                 standing = rows;
             }
+        }
+    }
+
+    /// What is shown may stand, and nothing that is withheld could be added.
+    #[test]
+    fn suppression_withholds_no_more_than_it_must(
+        counts in prop::collection::vec(0_u64..9, 4..9),
+        before in prop::collection::vec(any::<u32>(), 0..3),
+        cells in prop::collection::vec(any::<u32>(), 1..14),
+        preferences in prop::option::of(prop::collection::vec(0_u64..5, 14)),
+        k in 1_u64..9,
+        secret: [u64; 3],
+    ) {
+        let width = counts.len();
+        let mut ledger = Ledger::new(rules(k, Empty::Discloses, 0), secret);
+        for count in &counts {
+            ledger.add_atom(Atom::of(*count)).unwrap();
+        }
+        let ask = |set: u32| question(Quantity::Rows, set % (1 << width), width);
+        for (id, set) in before.into_iter().enumerate() {
+            ledger.admit(AnswerId(id as u128), &ask(set)).unwrap();
+        }
+        let table =
+            Answer { cells: cells.iter().flat_map(|set| ask(*set).cells).collect() };
+        let order = preferences.map_or(Order::Declared, Order::Preferred);
+        let suppression = ledger.suppress(&table, &order).unwrap();
+        prop_assert_eq!(suppression.shown.len() + suppression.withheld.len(), cells.len());
+        let shown = suppression.apply(&table);
+        prop_assert_eq!(ledger.admit(AnswerId(99), &shown).unwrap(), Verdict::Permitted);
+        for withheld in suppression.withheld {
+            let verdict = ledger.judge(&ask(cells[withheld.cell])).unwrap();
+            prop_assert_ne!(verdict, Verdict::Permitted);
         }
     }
 
