@@ -129,7 +129,7 @@ pub struct Size {
     pub answers: usize,
     /// Groups that the answers tell apart, over all quantities.
     pub blocks: usize,
-    /// Values that the reduced rows hold, of 12 bytes each.
+    /// Values that the reduced rows hold, of 16 bytes each.
     pub values: usize,
 }
 

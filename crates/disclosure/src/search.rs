@@ -147,6 +147,26 @@ fn drop_dear(
     Ok(())
 }
 
+/// For each column three random combinations of its values. Of two columns that are no multiples of
+/// one another these are multiples with a chance below (2d / 2^60)^2, for d rows.
+fn fingerprints(space: &Space, field: &Field) -> Vec<[u64; 3]> {
+    let (left, right) = field.points();
+    let points = [left, right, field.mul(left, right)];
+    let mut factors = points;
+    let mut sums = vec![[0; 3]; space.columns];
+    for row in &space.rows {
+        for (sum, value) in sums.iter_mut().zip(row).filter(|(_, value)| **value != 0) {
+            for (sum, factor) in sum.iter_mut().zip(factors) {
+                *sum = field.add(*sum, field.mul(*value, factor));
+            }
+        }
+        for (factor, point) in factors.iter_mut().zip(points) {
+            *factor = field.mul(*factor, point);
+        }
+    }
+    sums
+}
+
 /// Puts columns that are multiples of one another together: they are zero together. The target's
 /// companions are paid for at once; `None` if that is too much already.
 fn merge_parallel(
@@ -156,15 +176,17 @@ fn merge_parallel(
     target: Option<usize>,
     field: &Field,
 ) -> Option<u128> {
-    let mut first_of: HashMap<Vec<u64>, usize> = HashMap::new();
+    let values = fingerprints(space, field);
+    let mut first_of: HashMap<(u64, u64), usize> = HashMap::new();
     let order = target.into_iter().chain((0..space.columns).filter(|it| Some(*it) != target));
     for column in order {
-        let values: Vec<u64> = space.rows.iter().map(|row| row[column]).collect();
-        let Some(leading) = values.iter().find(|value| **value != 0) else {
+        let [first, second, third] = values[column];
+        // A column that is zero.
+        if first == 0 {
             continue;
-        };
-        let inverse = field.inverse(*leading);
-        let key: Vec<u64> = values.iter().map(|value| field.mul(*value, inverse)).collect();
+        }
+        let inverse = field.inverse(first);
+        let key = (field.mul(second, inverse), field.mul(third, inverse));
         let first = *first_of.entry(key).or_insert(column);
         if first == column {
             continue;
