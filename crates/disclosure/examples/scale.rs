@@ -1,6 +1,6 @@
 //! Prints how long a check takes beside many standing answers. Times are shown, not asserted.
 //!
-//! `cargo run --release -p shuyu-disclosure --example scale [releases]`
+//! `cargo run --release -p shuyu-disclosure --example scale [releases] [which]`
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people to read")]
 
 use std::time::{Duration, Instant};
@@ -42,13 +42,13 @@ impl Cube {
     }
 
     /// A table by some dimensions, where others have one of some codes.
-    fn table(&self, by: &[usize], filter: &[(usize, u64)]) -> Answer {
+    fn table(&self, by: &[usize], filter: &[(usize, u128)]) -> Answer {
         let cells: u64 = by.iter().filter_map(|it| self.sizes.get(*it)).product();
         let mut atoms: Vec<Vec<AtomId>> = vec![Vec::new(); usize::try_from(cells).unwrap()];
         for atom in 0..self.atoms() {
             let codes = self.codes(atom);
             let code = |dimension: &usize| codes.get(*dimension).copied().unwrap_or(0);
-            if filter.iter().all(|(dimension, mask)| mask & (1 << code(dimension)) != 0) {
+            if filter.iter().all(|(dimension, mask)| mask & (1_u128 << code(dimension)) != 0) {
                 let cell = by.iter().fold(0, |cell, dimension| {
                     cell * self.sizes.get(*dimension).copied().unwrap_or(1) + code(dimension)
                 });
@@ -69,10 +69,12 @@ fn question(cube: &Cube, dice: &mut Dice) -> Answer {
     by.sort_unstable();
     by.dedup();
     let over = [pick(), pick()];
-    let filter: Vec<(usize, u64)> = over
+    let filter: Vec<(usize, u128)> = over
         .into_iter()
         .filter(|dimension| !by.contains(dimension))
-        .map(|dimension| (dimension, 1 << dice.roll(cube.sizes.get(dimension).copied().unwrap())))
+        .map(|dimension| {
+            (dimension, 1_u128 << dice.roll(cube.sizes.get(dimension).copied().unwrap()))
+        })
         .collect();
     cube.table(&by, &filter)
 }
@@ -139,6 +141,15 @@ fn run(name: &str, sizes: &[u64], persons: u64, releases: u64) {
 
 fn main() {
     let releases = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(1_000);
-    run("10 million persons, 6 dimensions", &[8, 7, 7, 7, 6, 6], 10_000_000, releases);
-    run("1 million persons, 6 dimensions", &[8, 7, 7, 7, 6, 6], 1_000_000, releases);
+    let chosen: Option<usize> = std::env::args().nth(2).and_then(|it| it.parse().ok());
+    let cubes: [(&str, &[u64], u64); 3] = [
+        ("10 million persons, 6 dimensions", &[8, 7, 7, 7, 6, 6], 10_000_000),
+        ("10 million persons, 100 districts, 3 dimensions", &[10, 10, 10, 100], 10_000_000),
+        ("1 million persons, 6 dimensions", &[8, 7, 7, 7, 6, 6], 1_000_000),
+    ];
+    for (index, (name, sizes, persons)) in cubes.into_iter().enumerate() {
+        if chosen.is_none_or(|chosen| chosen == index) {
+            run(name, sizes, persons, releases);
+        }
+    }
 }
