@@ -100,7 +100,7 @@ impl Default for Rules {
             empty: Empty::Discloses,
             dominance_percent: 10,
             least_range: Some(3),
-            effort: 1_000_000_000,
+            effort: 500_000_000,
         }
     }
 }

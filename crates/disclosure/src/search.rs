@@ -5,8 +5,9 @@
 //! set of columns on which no vector in question vanishes altogether: a basis, or, where a target
 //! column is to be determined, columns that span the target's. The supports of all vectors in
 //! question meet every cover; where covers that share out the columns' costs cost the limit, counting each at
-//! its cheapest share, there is no witness. In between, the search branches over one cover: some column of it
-//! is the first that is not zero. It is complete; where its effort is used up it says so.
+//! its cheapest share, there is no witness. Where that proves it for vectors that are not zero
+//! in some columns, only the space of those that are is left to look at. In between, the search
+//! branches over one cover: some column of it is the first that is not zero. It is complete; where its effort is used up it says so.
 
 #![expect(clippy::indexing_slicing, reason = "rows are as wide as the space that made them")]
 
@@ -269,6 +270,12 @@ fn descend(
     let branches = match covers(&space, &costs, limit, target, field, effort) {
         Covers::Enough => return Outcome::Nothing,
         Covers::Undecided => return Outcome::Undecided,
+        Covers::Weak(columns) => {
+            for column in columns {
+                space.vanish(column, field);
+            }
+            return descend(space, costs, limit, target, field, effort);
+        }
         Covers::Missing => {
             // Some vector in question is zero wherever it would cost.
             for column in (0..space.columns).filter(|it| costs[*it] > 0 && Some(*it) != target) {
@@ -306,6 +313,8 @@ fn descend(
 enum Covers {
     /// Disjoint covers cost the limit.
     Enough,
+    /// They do, for vectors that are not zero in all of these columns.
+    Weak(Vec<usize>),
     /// They do not; one of them is this.
     Few(Vec<usize>),
     /// Columns that cost something are no cover.
@@ -332,6 +341,8 @@ fn covers(
         .map(|column| (costs[column], column))
         .collect();
     let mut first: Option<Vec<usize>> = None;
+    let mut weak: Option<Vec<usize>> = None;
+    let mut rank = space.rows.len();
     let mut bound = 0_u128;
     loop {
         left.sort_unstable_by_key(|(cost, column)| (std::cmp::Reverse(*cost), *column));
@@ -341,13 +352,19 @@ fn covers(
             let Some(is_cover) = span.insert(*column, field, effort) else {
                 return Covers::Undecided;
             };
-            if is_cover {
+            if is_cover || (target.is_none() && span.columns.len() == rank) {
                 is_complete = true;
                 break;
             }
         }
         if !is_complete {
-            return first.map_or(Covers::Missing, Covers::Few);
+            if first.is_none() || target.is_some() || span.columns.is_empty() {
+                return first.map_or(Covers::Missing, Covers::Few);
+            }
+            // Vectors that are zero in all that is left are another matter; the others meet a basis
+            // of what is left, too.
+            rank = span.columns.len();
+            weak = Some(left.iter().map(|(_, column)| *column).collect());
         }
         let mut cover = span.cover();
         cover.sort_unstable();
@@ -356,7 +373,7 @@ fn covers(
         let share = shares.min().unwrap_or(0);
         bound = bound.saturating_add(share);
         if bound >= limit {
-            return Covers::Enough;
+            return weak.map_or(Covers::Enough, Covers::Weak);
         }
         for (cost, column) in &mut left {
             if is_in(*column) {
