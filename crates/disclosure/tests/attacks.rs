@@ -432,7 +432,7 @@ fn rank(sets: &[Vec<u32>], width: usize, without: &[u32]) -> usize {
 
 #[test]
 fn ten_thousand_random_subsets_recover_no_small_group() {
-    let rules = Rules { effort: 100_000, ..Rules::default() };
+    let rules = Rules { effort: 30_000, ..Rules::default() };
     let mut ledger = Ledger::new(rules, [41, 42, 43]);
     let mut seed = 7_u64;
     let mut roll = |below: u64| {
