@@ -16,7 +16,7 @@
 pub mod agreement;
 pub mod case;
 mod deciding;
-pub mod desk;
+pub mod view;
 mod dossier;
 pub mod guard;
 pub mod instrument;
@@ -31,7 +31,6 @@ use std::collections::BTreeMap;
 pub use agreement::Agreement;
 pub use case::Case;
 pub use deciding::PARTIES;
-pub use desk::Cases;
 pub use dossier::{Act, Dossier, Objection, Reading};
 pub use guard::{EFFECTS, GUARDS};
 pub use instrument::{Instrument, InstrumentId, InstrumentKind};

@@ -33,7 +33,7 @@ impl Serve {
             return Ok(Done::Well);
         }
         let dir = self.dir.ok_or("--dir is missing")?;
-        let deployment = Deployment::open(&dir, Access::Exclusive)?;
+        let deployment = Deployment::open(&dir, Access::Act)?;
         let app = App::open(deployment, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
         let title = app.law().regulation.title.clone();
         let listening = |address: SocketAddr| {

@@ -79,6 +79,8 @@ pub enum SettlementCommand {
     Share {
         /// The agreement.
         agreement: AgreementId,
+        /// Its operator.
+        operator: OrganisationId,
         /// The invoices.
         invoices: BTreeMap<InvoiceId, Invoice>,
         /// The agreement's shares.
@@ -97,6 +99,15 @@ impl Command for SettlementCommand {
     shuyu_store::names! {
         Self::Share { .. } => "share",
         Self::PayOut { .. } => "pay_out",
+    }
+
+    fn attributes(&self) -> Attributes {
+        match self {
+            Self::Share { operator, .. } => {
+                [("operator".to_owned(), Attribute::Text(operator.to_string()))].into()
+            }
+            Self::PayOut { .. } => Attributes::new(),
+        }
     }
 }
 
@@ -120,7 +131,7 @@ pub enum SettlementEvent {
 
 impl Entity for Settlement {
     const KIND: &'static str = "settlement";
-    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement"];
+    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement", "operator"];
     type Id = SettlementId;
     type Command = SettlementCommand;
     type Event = SettlementEvent;
@@ -131,7 +142,7 @@ impl Entity for Settlement {
         ctx: &Context<'_>,
     ) -> Result<Vec<SettlementEvent>, Refusal> {
         let event = match (state, command) {
-            (None, SettlementCommand::Share { agreement, invoices, shares }) => {
+            (None, SettlementCommand::Share { agreement, invoices, shares, .. }) => {
                 let settlement = shared(agreement, &invoices, &shares, ctx)?;
                 SettlementEvent::Shared { settlement }
             }

@@ -77,7 +77,10 @@ fn share(
 ) -> Result<Settlement, String> {
     let invoices = (1..).map(InvoiceId::from_u128).zip(invoices).collect();
     let agreement = AgreementId::from_u128(1);
-    act(&law(city), &operator(), None, SettlementCommand::Share { agreement, invoices, shares })
+    let by = operator();
+    let operator = by.organisation;
+    let share = SettlementCommand::Share { agreement, operator, invoices, shares };
+    act(&law(city), &by, None, share)
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod supervise;
 mod supply;
 pub mod token;
 mod trade;
+mod witness;
 
 use std::{
     path::{Path, PathBuf},
@@ -45,6 +46,7 @@ pub use supervise::Fallen;
 pub use supply::{Delivered, SupplyError};
 use token::TokenKey;
 pub use trade::NewProduct;
+pub use witness::{Behind, WITNESS};
 
 /// The application: one deployment, opened.
 #[derive(Clone)]
@@ -52,8 +54,8 @@ pub struct App(Arc<Parts>);
 
 struct Parts {
     dir: PathBuf,
-    /// Kept for its lock: nobody else opens the directory while this lives.
-    _deployment: Deployment,
+    /// Kept for its lock, too.
+    deployment: Deployment,
     desk: Desk,
     ids: Ids,
     clock: Arc<dyn Clock>,
@@ -85,20 +87,44 @@ pub enum OpenError {
         .0.display()
     )]
     Empty(PathBuf),
+    /// The database is older than what was seen of it.
+    #[error(transparent)]
+    Behind(#[from] Behind),
     /// The vault.
     #[error("the vault: {0}")]
     Vault(#[from] VaultError),
     /// What a crash left could not be taken up.
     #[error(transparent)]
     Act(#[from] ActError),
-    /// The threads on which work is done cannot be started.
-    #[error("threads cannot be started: {0}")]
-    Threads(#[from] std::io::Error),
+    /// The operating system refused a file or a thread.
+    #[error("a file or a thread: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 impl App {
-    /// Opens a deployment: database, vault, domain. What a crash left half-done is removed.
+    /// Opens a deployment to act in it: database, vault, domain. What a crash left half-done is
+    /// taken up or cleared away.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Behind`] if the database has gone back behind what was witnessed.
     pub async fn open(
+        deployment: Deployment,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let app = Self::open_as_it_is(deployment, clock, entropy).await?;
+        app.check_witness().await?;
+        if app.0.deployment.is_alone() {
+            app.recover().await?;
+        }
+        app.0.deployment.admit_others()?;
+        app.witness().await?;
+        Ok(app)
+    }
+
+    /// Opens a deployment and leaves everything in it as it is: to look at, or to mend.
+    pub async fn open_as_it_is(
         deployment: Deployment,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -128,9 +154,8 @@ impl App {
             deployment.pseudonym_secret()?,
             deployment.config().domain,
         )?;
-        let app = Self(Arc::new(Parts {
+        Ok(Self(Arc::new(Parts {
             dir: deployment.dir().to_owned(),
-
             ids,
             tokens: deployment.token_key()?,
             desk,
@@ -138,10 +163,8 @@ impl App {
             entropy,
             vault,
             enclave,
-            _deployment: deployment,
-        }));
-        app.recover().await?;
-        Ok(app)
+            deployment,
+        })))
     }
 
     /// The store.
@@ -188,7 +211,10 @@ pub const ACTIONS: &[&str] =
 pub const RULES: &[Rule] = &[
     people::MAY_SIGN_IN,
     documents::READ_BY_PARTIES,
+    documents::KEPT_BEFORE,
     effects::DOSSIER_COMPLETE,
+    facts::ONE_AGREEMENT,
+    domain::PEOPLE_WITH_ACCESS,
     supply::DATA_OF_PROVIDER,
     domain::RESOURCE_SUPPLIED,
     prove::LEDGER_PROVES,

@@ -237,7 +237,8 @@ impl App {
                     let party = self.beneficiary(&share.party, terms.operator).await?;
                     shares.push(Share { party, weight: share.weight });
                 }
-                let command = SettlementCommand::Share { agreement, invoices, shares };
+                let operator = terms.operator;
+                let command = SettlementCommand::Share { agreement, operator, invoices, shares };
                 let settled = unit.act::<Settlement>(id, command).await?;
                 for invoice in ids {
                     let settle = InvoiceCommand::Settle { settlement: id };

@@ -163,6 +163,7 @@ impl From<StoreError> for Problem {
             | StoreError::UnknownPack(_)
             | StoreError::Unreadable { .. }
             | StoreError::NoState(_)
+            | StoreError::Unsound(_)
             | StoreError::Foreign(_)
             | StoreError::Database(_) => Self::internal(&error),
         }

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
-use shuyu_casework::{Agreement, Organisation, agreement, desk::View, organisation, simulate};
+use shuyu_casework::{Agreement, Organisation, agreement, view::View, organisation, simulate};
 use shuyu_enclave::{
     Finding, Grant, GrantCommand, Item, Job, JobCommand, Label, Operation, Proposal, Record,
     Release, ReleaseCommand, Specification, Terms, Verdict,
@@ -230,6 +230,7 @@ impl Town {
             purpose: "industrial_development".to_owned(),
             form: "data_package".to_owned(),
             record: Record { package, rows: 3, findings: vec![found] },
+            salt: "00".to_owned(),
         });
         let (operator, agreement) = (self.operator, issued.terms.agreement);
         self.follow(&self.analyst(), |unit| {
@@ -254,7 +255,8 @@ impl Town {
                 let done = JobCommand::Succeed { package, rows: 3 };
                 let done = unit.follow::<Job>(job, done, &[]).await?.state;
                 let content = proposal.hash();
-                let submit = ReleaseCommand::Submit { id: release, job: Box::new(done), proposal };
+                let (job, providers) = (Box::new(done), BTreeSet::new());
+                let submit = ReleaseCommand::Submit { id: release, job, providers, proposal };
                 unit.follow::<Release>(release, submit, &[]).await?;
                 for reviewer in reviewers {
                     let unit = unit.on_behalf_of(reviewer);

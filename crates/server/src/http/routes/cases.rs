@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shuyu_casework::{
     Act as Acted, Objection,
-    desk::{StageView, View},
+    view::{StageView, View},
 };
 use shuyu_kernel::{AgreementId, CaseId, ContentHash, OrganisationId, PersonId};
 use shuyu_law::ClauseId;

@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shuyu_enclave::{Column, Explanation, Grant, Job, Sample, Session, Sheet};
+use shuyu_enclave::{Column, Explanation, Grant, Job, JobStatus, Sample, Session, Sheet};
 use shuyu_kernel::{
     AgreementId, ContentHash, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId,
     SessionId,
@@ -192,9 +192,10 @@ struct JobView {
     /// Where it stands: `submitted`, `running`, `succeeded`, `failed`, `cancelled`,
     /// `interrupted`.
     status: String,
-    /// The facts of that state.
-    #[schema(value_type = Object)]
-    standing: Value,
+    /// Why it ended without an output: the rule, or what was given as the reason. Of an output
+    /// nothing is told here, not even its size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<(JobId, Job)> for JobView {
@@ -205,7 +206,14 @@ impl From<(JobId, Job)> for JobView {
             author: job.author,
             frozen: job.frozen,
             status: job.status.name().to_owned(),
-            standing: serde_json::to_value(&job.status).unwrap_or_default(),
+            reason: match job.status {
+                JobStatus::Failed { rule } => Some(rule),
+                JobStatus::Cancelled { reason } => Some(reason),
+                JobStatus::Submitted
+                | JobStatus::Running { .. }
+                | JobStatus::Succeeded { .. }
+                | JobStatus::Interrupted => None,
+            },
             sql: job.specification.sql,
             purpose: job.specification.purpose,
         }
