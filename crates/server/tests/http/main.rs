@@ -14,4 +14,5 @@ mod document;
 mod main_job;
 mod problems;
 mod sign_in;
+mod slow;
 mod walk;
