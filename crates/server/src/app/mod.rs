@@ -16,6 +16,7 @@ pub mod password;
 mod people;
 mod prove;
 mod reads;
+mod sign_in;
 mod supervise;
 mod supply;
 pub mod token;
@@ -38,9 +39,10 @@ pub use delivery::{Downloaded, TradeError};
 pub use deployment::{Access, Config, Deployment, DeploymentError};
 pub use documents::{DocumentError, LARGEST_DOCUMENT_BYTES};
 pub use gate::GateError;
-pub use people::{NewPerson, SignInError};
+pub use people::NewPerson;
 pub use prove::ProveError;
 pub(crate) use reads::CONCERNED;
+pub use sign_in::SignInError;
 pub use supervise::Fallen;
 pub use supply::{Delivered, SupplyError};
 use token::TokenKey;
@@ -61,6 +63,7 @@ struct Parts {
     vault: Vault,
     enclave: Enclave,
     tokens: TokenKey,
+    turns: sign_in::Turns,
 }
 
 impl std::fmt::Debug for App {
@@ -138,6 +141,7 @@ impl App {
             entropy,
             vault,
             enclave,
+            turns: sign_in::Turns::default(),
             _deployment: deployment,
         }));
         app.recover().await?;
@@ -186,7 +190,7 @@ pub const ACTIONS: &[&str] =
 
 /// The rules that the composition enforces.
 pub const RULES: &[Rule] = &[
-    people::MAY_SIGN_IN,
+    sign_in::MAY_SIGN_IN,
     documents::READ_BY_PARTIES,
     effects::DOSSIER_COMPLETE,
     supply::DATA_OF_PROVIDER,
