@@ -21,6 +21,7 @@ mod supervise;
 mod supply;
 pub mod token;
 mod trade;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},
@@ -64,6 +65,7 @@ struct Parts {
     enclave: Enclave,
     tokens: TokenKey,
     turns: sign_in::Turns,
+    watch: tokio::sync::Mutex<watch::Watch>,
 }
 
 impl std::fmt::Debug for App {
@@ -142,6 +144,7 @@ impl App {
             vault,
             enclave,
             turns: sign_in::Turns::default(),
+            watch: tokio::sync::Mutex::default(),
             _deployment: deployment,
         }));
         app.recover().await?;

@@ -19,6 +19,8 @@ pub struct Fallen {
     pub expired: Vec<AgreementId>,
     /// Agreements that went over from a passed trial into their term.
     pub begun: Vec<AgreementId>,
+    /// Alerts that refusals called for.
+    pub alerts: Vec<AlertId>,
 }
 
 impl App {
@@ -26,6 +28,8 @@ impl App {
     pub async fn tick(&self) -> Result<Fallen, ActError> {
         let now = self.now();
         let mut fallen = Fallen::default();
+        // What cannot be watched does not keep from falling what is due.
+        let watched = self.watch().await;
         for (id, _) in self.due::<Case>(now).await? {
             self.note_overdue(id).await?;
             fallen.stages += 1;
@@ -52,6 +56,7 @@ impl App {
             unit.commit().await?;
             list.push(id);
         }
+        fallen.alerts = watched?;
         Ok(fallen)
     }
 

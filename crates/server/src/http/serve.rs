@@ -161,6 +161,7 @@ fn keep_time(app: App) -> JoinHandle<()> {
                         stages = fallen.stages,
                         tasks = fallen.tasks.len(),
                         expired = fallen.expired.len(),
+                        alerts = fallen.alerts.len(),
                         "fell due"
                     );
                 }
