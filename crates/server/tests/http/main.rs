@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod acts;
 mod app;
 mod document;
 mod main_job;
