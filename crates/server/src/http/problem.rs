@@ -279,7 +279,7 @@ impl From<ProveError> for Problem {
 /// Whether a request was given up because its body paused for too long.
 fn is_timeout(rejection: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(rejection), |error| error.source())
-        .any(|error| error.is::<TimeoutError>())
+        .any(<dyn std::error::Error>::is::<TimeoutError>)
 }
 
 /// What a request says wrongly, before any act: in its body, its path or its query.

@@ -153,7 +153,7 @@ fn body(operation: &str, things: &Things) -> Option<Value> {
         | "objectToEvaluation" => {
             json!({ "reason": "x" })
         }
-        "amendOrganisation" | "submitTask" => json!({}),
+        "amendOrganisation" | "submitTask" | "callProduct" => json!({}),
         "bindOrganisation" | "bindPerson" => json!({ "roles": ["operator"] }),
         "answerEvaluation" => json!({ "answer": "x", "scores": { "total": 1 } }),
         "payOutSettlement" => json!({ "to": of("organisations"), "reference": "x" }),
@@ -178,7 +178,6 @@ fn body(operation: &str, things: &Things) -> Option<Value> {
             "use_kind": "industry", "release": of("releases"),
         }),
         "subscribe" => json!({ "purpose": "x", "statement": "x", "no_resale": true }),
-        "callProduct" => json!({}),
         "payInvoice" => json!({ "reference": "x" }),
         "raiseAlert" => json!({
             "ground": "x", "detail": "x", "severity": "notice", "subject": of("agreements"),

@@ -196,8 +196,8 @@ async fn what_the_domain_rests_on_is_changed_stopped_and_ended() {
     let role =
         if app.law().roles.contains_key("implementer") { "implementer" } else { "authority" };
     let reviewer = app.person(role, 1).await;
-    let reviewed = app.post(&format!("{release}/approve"), &reviewer, read.clone()).await.good();
-    assert_eq!(reviewed["approvals"].as_array().map(Vec::len), Some(1), "{reviewed}");
+    let approved = app.post(&format!("{release}/approve"), &reviewer, read.clone()).await.good();
+    assert_eq!(approved["approvals"].as_array().map(Vec::len), Some(1), "{approved}");
     let body = json!({ "purpose": "figures by area, for planning", "form": "data_package" });
     app.try_put(&release, other, body.clone()).await.refused();
     app.try_put(&release, officer, body.clone()).await.refused();
