@@ -221,9 +221,9 @@ fn is_agreed(stage: &Stage, voices: &[&Act], facts: &Facts, law: &Law) -> bool {
     let roles: BTreeSet<&str> = voices.iter().map(|act| act.role.as_str()).collect();
     let every = !stage.every || stage.actors.iter().all(|role| roles.contains(role.as_str()));
     let agrees = |holder: &str, party: &str| {
-        voices.iter().any(|act| {
-            law.holder_of(&act.role) == holder && act.organisation.to_string() == party
-        })
+        voices
+            .iter()
+            .any(|act| law.holder_of(&act.role) == holder && act.organisation.to_string() == party)
     };
     let all = roles.iter().map(|role| law.holder_of(role)).all(|holder| {
         parties(facts, holder).is_none_or(|parties| {

@@ -16,7 +16,6 @@
 pub mod agreement;
 pub mod case;
 mod deciding;
-pub mod view;
 mod dossier;
 pub mod guard;
 pub mod instrument;
@@ -25,6 +24,7 @@ pub mod person;
 pub mod rules;
 pub mod scenario;
 pub mod simulate;
+pub mod view;
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ impl Serve {
             println!("{title}");
             println!("listening on http://{address}/api/v1 (described by openapi.json there)");
         };
-        http::serve(app, self.listen, listening, interrupted()).await?;
+        http::serve(app, self.listen, http::Bounds::default(), listening, interrupted()).await?;
         Ok(Done::Well)
     }
 }

@@ -361,7 +361,9 @@ impl Entity for Release {
                 Some(ReleaseStatus::InReview | ReleaseStatus::Released { .. }) => {
                     Ok(vec![ReleaseEvent::Withdrawn { reason }])
                 }
-                Some(ReleaseStatus::Rejected { .. } | ReleaseStatus::Withdrawn { .. }) | None => Err(ctx.refuse(RELEASE_STATE)),
+                Some(ReleaseStatus::Rejected { .. } | ReleaseStatus::Withdrawn { .. }) | None => {
+                    Err(ctx.refuse(RELEASE_STATE))
+                }
             },
         }
     }

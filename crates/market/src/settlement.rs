@@ -79,7 +79,7 @@ pub enum SettlementCommand {
     Share {
         /// The agreement.
         agreement: AgreementId,
-        /// Its operator.
+        /// Who operates under it, read in the same unit of work.
         operator: OrganisationId,
         /// The invoices.
         invoices: BTreeMap<InvoiceId, Invoice>,
@@ -90,6 +90,8 @@ pub enum SettlementCommand {
     PayOut {
         /// To whom.
         to: Beneficiary,
+        /// Who operates under the agreement, read in the same unit of work.
+        operator: OrganisationId,
         /// By which it is found at the bank.
         reference: String,
     },
@@ -103,10 +105,9 @@ impl Command for SettlementCommand {
 
     fn attributes(&self) -> Attributes {
         match self {
-            Self::Share { operator, .. } => {
+            Self::Share { operator, .. } | Self::PayOut { operator, .. } => {
                 [("operator".to_owned(), Attribute::Text(operator.to_string()))].into()
             }
-            Self::PayOut { .. } => Attributes::new(),
         }
     }
 }
@@ -150,7 +151,7 @@ impl Entity for Settlement {
             (None, SettlementCommand::PayOut { .. }) => {
                 return Err(ctx.refuse(SETTLED_ONCE).because("there is no such settlement"));
             }
-            (Some(settlement), SettlementCommand::PayOut { to, reference }) => {
+            (Some(settlement), SettlementCommand::PayOut { to, reference, .. }) => {
                 let part = settlement.parts.iter().find(|part| part.to == to);
                 match part {
                     Some(part) if part.paid.is_none() => SettlementEvent::PaidOut { to, reference },

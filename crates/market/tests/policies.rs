@@ -103,13 +103,13 @@ const TABLE: &[Row] = &[
         "settlement.share",
         "baseline/6",
         &["operator", "platform_operator", "authority", "finance"],
-        &["product_user", "provider", "auditor", "administrator", "nobody"],
+        &["stranger", "product_user", "provider", "auditor", "administrator", "nobody"],
     ),
     (
         "settlement.pay_out",
         "baseline/6",
         &["operator", "platform_operator", "authority", "finance"],
-        &["product_user", "provider", "auditor", "administrator", "nobody"],
+        &["stranger", "product_user", "provider", "auditor", "administrator", "nobody"],
     ),
 ];
 

@@ -119,7 +119,9 @@ impl App {
 
     /// Notes that the time of a case's stage has passed, with what follows from it.
     pub(super) async fn note_overdue(&self, id: CaseId) -> Result<(), ActError> {
-        self.in_case(&Actor::system(), id, What::Command(case::Command::NoteOverdue)).await.map(drop)
+        self.in_case(&Actor::system(), id, What::Command(case::Command::NoteOverdue))
+            .await
+            .map(drop)
     }
 
     /// Does something to a case, with what follows from it, in one unit of work.

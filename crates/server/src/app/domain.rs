@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use shuyu_casework::{Agreement, Person};
+use shuyu_casework::{Agreement, Person, Scenario, scenario};
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{
     ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Operation, Sample, Sheet,
     SubjectKind, Terms, default_label,
 };
 use shuyu_kernel::{
-    Actor, AgreementId, GrantId, JobId, OrganisationId, PersonId, ResourceId, SessionId,
+    Actor, AgreementId, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
 };
 use shuyu_law::Rule;
 use shuyu_store::{ActError, StreamId, Unit};
@@ -105,12 +105,7 @@ impl App {
     }
 
     /// Refuses a person named in a grant who has no access under its agreement any more.
-    async fn check_access(
-        &self,
-        actor: &Actor,
-        grant: GrantId,
-        act: &str,
-    ) -> Result<(), ActError> {
+    async fn check_access(&self, actor: &Actor, grant: GrantId, act: &str) -> Result<(), ActError> {
         let Some((_, grant)) = self.desk().find::<Grant>(grant).await? else { return Ok(()) };
         if !grant.terms.people.contains(&actor.person) {
             // The grant itself refuses them.
@@ -135,17 +130,27 @@ impl App {
     ) -> Result<Terms, ActError> {
         let agreement_id = cause.agreement();
         let agreement = unit.load::<Agreement>(agreement_id).await?;
+        let scenario: ScenarioId = self.field_of(unit, cause, "scenario").await?;
+        let is_approved = unit.find::<Scenario>(scenario).await?.is_some_and(|(_, it)| {
+            it.agreement == agreement_id && matches!(it.status, scenario::Status::Approved { .. })
+        });
+        if !is_approved {
+            return Err(self
+                .incomplete(unit, cause, "an approved scenario of the agreement")
+                .await);
+        }
         let people: BTreeSet<PersonId> = self.field_of(unit, cause, "people").await?;
         for id in &people {
             let person = unit.find::<Person>(*id).await?.map(|(_, person)| person);
-            let works = person.is_some_and(|person| {
-                has_access(&person, agreement.terms.operator, agreement_id)
-            });
+            let works = person
+                .is_some_and(|person| has_access(&person, agreement.terms.operator, agreement_id));
             if !works {
                 let refusal = self.law().refuse(PEOPLE_WITH_ACCESS, &[]).because(format!(
                     "`{id}` has no access under the agreement; it is opened in a case of its own"
                 ));
-                return Err(unit.refuse(&StreamId::of::<Person>(*id), "grant.issue", refusal).await);
+                return Err(unit
+                    .refuse(&StreamId::of::<Person>(*id), "grant.issue", refusal)
+                    .await);
             }
         }
         let wanted: Vec<Wanted> = self.field_of(unit, cause, "items").await?;
@@ -168,7 +173,7 @@ impl App {
         };
         Ok(Terms {
             agreement: agreement_id,
-            scenario: self.field_of(unit, cause, "scenario").await?,
+            scenario,
             operator: agreement.terms.operator,
             items,
             operations: self.field_of(unit, cause, "operations").await?,

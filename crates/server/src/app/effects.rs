@@ -14,8 +14,8 @@ use shuyu_casework::{
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{Grant, GrantCommand};
 use shuyu_kernel::{
-    Actor, AgreementId, CaseId, Fen, GrantId, OrganisationId, PersonId, ProductId, ResourceId, ScenarioId,
-    Share, TaskId,
+    Actor, AgreementId, CaseId, Fen, GrantId, OrganisationId, PersonId, ProductId, ResourceId,
+    ScenarioId, Share, TaskId,
 };
 use shuyu_law::{ClauseId, Rule};
 use shuyu_market::{
@@ -29,7 +29,12 @@ use shuyu_oversight::{
 };
 use shuyu_store::{ActError, Filter, StreamId, Unit};
 
-use super::{App, content_of, domain::PEOPLE_WITH_ACCESS, facts::{agreement_of, id_in}, same_number};
+use super::{
+    App, content_of,
+    domain::PEOPLE_WITH_ACCESS,
+    facts::{agreement_of, id_in},
+    same_number,
+};
 
 pub(super) const DOSSIER_COMPLETE: Rule = Rule::new("effect-dossier-complete");
 

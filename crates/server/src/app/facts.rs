@@ -122,7 +122,10 @@ pub(super) fn agreement_of(id: CaseId, case: &Case, fields: &Map<String, Value>)
     case.agreement.or_else(|| id_in(fields, "agreement")).unwrap_or_else(|| super::same_number(id))
 }
 
-async fn operator_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option<Value>, ActError> {
+async fn operator_fact(
+    unit: &Unit,
+    fields: &Map<String, Value>,
+) -> Result<Option<Value>, ActError> {
     let Some(id) = id_in(fields, "operator") else { return Ok(None) };
     let found = unit.find::<Organisation>(id).await?;
     Ok(found.map(|(_, organisation)| organisation.fact()))
@@ -135,7 +138,10 @@ async fn renewed_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option
 }
 
 /// How many of the people named were trained, by the role in which the form lists them.
-async fn training_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option<Value>, ActError> {
+async fn training_fact(
+    unit: &Unit,
+    fields: &Map<String, Value>,
+) -> Result<Option<Value>, ActError> {
     let Some(results) = fields.get("training").and_then(Value::as_array) else {
         return Ok(None);
     };
@@ -162,7 +168,10 @@ async fn training_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Optio
     Ok(Some(Value::Object(roles.collect())))
 }
 
-async fn resources_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option<Value>, ActError> {
+async fn resources_fact(
+    unit: &Unit,
+    fields: &Map<String, Value>,
+) -> Result<Option<Value>, ActError> {
     let mut resources = Map::new();
     for list in ["fields", "items"] {
         for entry in fields.get(list).and_then(Value::as_array).into_iter().flatten() {
@@ -179,7 +188,10 @@ async fn resources_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Opti
     Ok(Some(Value::Object(resources)))
 }
 
-async fn scenario_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option<Value>, ActError> {
+async fn scenario_fact(
+    unit: &Unit,
+    fields: &Map<String, Value>,
+) -> Result<Option<Value>, ActError> {
     let Some(id) = id_in::<ScenarioId>(fields, "scenario") else { return Ok(None) };
     let found = unit.find::<Scenario>(id).await?;
     Ok(found.map(|(_, scenario)| scenario.fact()))
@@ -194,9 +206,8 @@ async fn release_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option
 async fn guided_fact(unit: &Unit, fields: &Map<String, Value>) -> Result<Option<Value>, ActError> {
     let Some(id) = id_in(fields, "product") else { return Ok(None) };
     let found = unit.find::<Price>(id).await?;
-    Ok(found.and_then(|(_, price)| {
-        price.guide.map(|guide| json!({ "ceiling_fen": guide.base.fen }))
-    }))
+    Ok(found
+        .and_then(|(_, price)| price.guide.map(|guide| json!({ "ceiling_fen": guide.base.fen }))))
 }
 
 /// The id in a field of a dossier.

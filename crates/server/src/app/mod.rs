@@ -8,18 +8,22 @@ mod delivery;
 pub mod deployment;
 mod documents;
 mod domain;
+mod duties;
 mod effects;
 mod exit;
 mod facts;
 mod gate;
+mod grants;
 pub mod password;
 mod people;
 mod prove;
 mod reads;
+mod sign_in;
 mod supervise;
 mod supply;
 pub mod token;
 mod trade;
+mod watch;
 mod witness;
 
 use std::{
@@ -39,9 +43,10 @@ pub use delivery::{Downloaded, TradeError};
 pub use deployment::{Access, Config, Deployment, DeploymentError};
 pub use documents::{DocumentError, LARGEST_DOCUMENT_BYTES};
 pub use gate::GateError;
-pub use people::{NewPerson, SignInError};
+pub use people::NewPerson;
 pub use prove::ProveError;
 pub(crate) use reads::CONCERNED;
+pub use sign_in::SignInError;
 pub use supervise::Fallen;
 pub use supply::{Delivered, SupplyError};
 use token::TokenKey;
@@ -63,6 +68,8 @@ struct Parts {
     vault: Vault,
     enclave: Enclave,
     tokens: TokenKey,
+    turns: sign_in::Turns,
+    watch: tokio::sync::Mutex<watch::Watch>,
 }
 
 impl std::fmt::Debug for App {
@@ -163,6 +170,8 @@ impl App {
             entropy,
             vault,
             enclave,
+            turns: sign_in::Turns::default(),
+            watch: tokio::sync::Mutex::default(),
             deployment,
         })))
     }
@@ -209,7 +218,7 @@ pub const ACTIONS: &[&str] =
 
 /// The rules that the composition enforces.
 pub const RULES: &[Rule] = &[
-    people::MAY_SIGN_IN,
+    sign_in::MAY_SIGN_IN,
     documents::READ_BY_PARTIES,
     documents::KEPT_BEFORE,
     effects::DOSSIER_COMPLETE,

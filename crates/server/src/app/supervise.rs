@@ -21,6 +21,8 @@ pub struct Fallen {
     pub expired: Vec<AgreementId>,
     /// Agreements that went over from a passed trial into their term.
     pub begun: Vec<AgreementId>,
+    /// Alerts that refusals called for.
+    pub alerts: Vec<AlertId>,
     /// What could not fall due, and why: it is tried again the next time.
     pub stuck: Vec<(StreamId, String)>,
 }
@@ -60,6 +62,10 @@ impl App {
             }
         }
         self.witness().await?;
+        match self.watch().await {
+            Ok(alerts) => fallen.alerts = alerts,
+            Err(error) => fallen.stuck(self.log(), &error),
+        }
         Ok(fallen)
     }
 

@@ -453,6 +453,10 @@ impl Job<'_> {
     async fn suspend(&self, session: &str, sold: &Sold) {
         let Self { app, operator, agreement, grant, table } = self;
         let officer = app.person("authority", 1).await;
+        // What was refused before has been noticed by the platform itself.
+        let noticed = app.get(&format!("/alerts?owner={}", operator.organisation), &officer).await;
+        let noticed = noticed.good()["items"].as_array().cloned().unwrap_or_default();
+        assert!(noticed.iter().any(|it| it["ground"] == json!("out_of_scope_attempts")), "none");
         let alert = json!({
             "ground": "out_of_scope_attempts", "detail": "raw rows were asked for again",
             "severity": "critical", "subject": agreement, "organisation": operator.organisation,

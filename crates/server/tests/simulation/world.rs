@@ -1,7 +1,7 @@
 //! A city under way: the application, its clock, who takes part, and what they know of.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::Arc,
 };

@@ -178,11 +178,8 @@ impl Walk<'_> {
                     .map_err(|error| constant_error(&error))?;
                 let is_written = matches!(*cast.expr, Expr::Literal(..));
                 if !is_written && !is_total_cast(&from, cast.field.data_type()) {
-                    let of = if trace.sources.is_empty() {
-                        "a value".to_owned()
-                    } else {
-                        trace.named()
-                    };
+                    let of =
+                        if trace.sources.is_empty() { "a value".to_owned() } else { trace.named() };
                     return Err(Objection::new(
                         TOTAL_FUNCTIONS,
                         format!("CAST of {of} can fail for some values; use TRY_CAST"),

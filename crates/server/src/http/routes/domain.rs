@@ -28,6 +28,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_grants))
         .routes(routes!(read_grant))
+        .routes(routes!(suspend_grant))
+        .routes(routes!(restore_grant))
+        .routes(routes!(end_grant))
         .routes(routes!(open_session))
         .routes(routes!(list_sessions))
         .routes(routes!(read_session))
@@ -507,4 +510,57 @@ async fn cancel_job(
     Json(body): Json<Reason>,
 ) -> Result<Json<JobView>, Problem> {
     Ok(Json((id, app.enclave().cancel_job(&actor, id, &body.reason).await?).into()))
+}
+
+/// Stop the use of a grant for a time. What runs under it stops at once.
+#[utoipa::path(
+    post, path = "/grants/{id}/suspend", operation_id = "suspendGrant", tag = "domain",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = GrantView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn suspend_grant(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<GrantId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<GrantView>, Problem> {
+    Ok(Json((id, app.suspend_grant(&actor, id, &body.reason).await?).into()))
+}
+
+/// Let a grant be used again that was suspended.
+#[utoipa::path(
+    post, path = "/grants/{id}/restore", operation_id = "restoreGrant", tag = "domain",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = GrantView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn restore_grant(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<GrantId>,
+) -> Result<Json<GrantView>, Problem> {
+    Ok(Json((id, app.restore_grant(&actor, id).await?).into()))
+}
+
+/// Stop the use of a grant for good. What runs under it stops at once.
+#[utoipa::path(
+    post, path = "/grants/{id}/end", operation_id = "endGrant", tag = "domain",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = GrantView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn end_grant(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<GrantId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<GrantView>, Problem> {
+    Ok(Json((id, app.end_grant(&actor, id, &body.reason).await?).into()))
 }

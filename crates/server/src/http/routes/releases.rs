@@ -12,7 +12,7 @@ use shuyu_kernel::{ContentHash, GrantId, JobId, OrganisationId, PersonId, Releas
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::people::Made;
+use super::people::{Made, Reason};
 use crate::{
     app::App,
     http::{
@@ -26,11 +26,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(request))
         .routes(routes!(list))
-        .routes(routes!(read))
+        .routes(routes!(read, amend))
         .routes(routes!(inspect))
         .routes(routes!(findings))
         .routes(routes!(approve))
         .routes(routes!(reject))
+        .routes(routes!(withdraw))
         .routes(routes!(content))
 }
 
@@ -283,4 +284,41 @@ async fn content(
 ) -> Result<impl IntoResponse, Problem> {
     let bytes = app.read_released(&actor, id).await?;
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes))
+}
+
+/// Change what an output is to be used for, and in which form. It is checked again, and its
+/// reviews begin anew.
+#[utoipa::path(
+    put, path = "/releases/{id}", operation_id = "amendRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = RequestBody,
+    responses(
+        (status = 200, body = ReleaseView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn amend(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+    Json(body): Json<RequestBody>,
+) -> Result<Json<ReleaseView>, Problem> {
+    Ok(Json((id, app.amend_release(&actor, id, &body.purpose, &body.form).await?).into()))
+}
+
+/// Take a release back: nothing of it is handed out any more, nor of what was made of it.
+#[utoipa::path(
+    post, path = "/releases/{id}/withdraw", operation_id = "withdrawRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = ReleaseView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn withdraw(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<ReleaseView>, Problem> {
+    Ok(Json((id, app.withdraw_release(&actor, id, &body.reason).await?).into()))
 }

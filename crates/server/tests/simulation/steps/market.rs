@@ -6,14 +6,14 @@ use serde_json::json;
 use shuyu_kernel::{AgreementId, InvoiceId};
 use shuyu_market::{
     Beneficiary, Comparison, Invoice, InvoiceStatus, KeyHash, Parameter, Product, ProductCommand,
-    ProductStatus, QueryTemplate, Settlement, SettlementCommand, Subscription, SubscriptionCommand,
-    SubscriptionOrder, SubscriptionStatus, Substance, ValueType,
+    ProductStatus, QueryTemplate, Settlement, Subscription, SubscriptionCommand, SubscriptionOrder,
+    SubscriptionStatus, Substance, ValueType,
 };
 use shuyu_server::app::NewProduct;
 
 use super::catalogue::{AREAS, BY};
 use crate::{
-    step::{Outcome, Step},
+    step::Step,
     world::{World, name},
 };
 
@@ -215,8 +215,7 @@ impl World {
             _ => Beneficiary::Budget,
         };
         let actor = self.who(&["finance", "authority"]).await;
-        let command = SettlementCommand::PayOut { to, reference: "transfer".to_owned() };
-        let done: Outcome = self.raw::<Settlement>(&actor, id, command).await.into();
+        let done = self.app.pay_out(&actor, id, to, "transfer").await;
         Some(Step::new("settlement.pay_out", format!("{id} by {}", name(&actor)), done))
     }
 }
