@@ -120,6 +120,7 @@ impl Rebuild {
                 println!("{erased} entries stand without their personal data, which were erased");
             }
         }
+        app.close().await;
         Ok(if faults.is_empty() { Done::Well } else { Done::Found })
     }
 }
@@ -129,6 +130,7 @@ impl Export {
         let app = open(&self.dir).await?;
         let to = self.to.unwrap_or_else(|| self.dir.join("ledger"));
         let size = app.export_ledger(&to).await?;
+        app.close().await;
         println!("{size} entries written to {}", to.display());
         Ok(Done::Well)
     }
@@ -139,7 +141,9 @@ impl AcceptBackup {
         if self.reason.trim().is_empty() {
             return Err("say why, with --reason".into());
         }
-        open(&self.dir).await?.accept_backup(&self.reason).await?;
+        let app = open(&self.dir).await?;
+        app.accept_backup(&self.reason).await?;
+        app.close().await;
         println!("the database is accepted as it is; what came after it is lost");
         Ok(Done::Well)
     }

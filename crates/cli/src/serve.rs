@@ -40,7 +40,9 @@ impl Serve {
             println!("{title}");
             println!("listening on http://{address}/api/v1 (described by openapi.json there)");
         };
-        http::serve(app, self.listen, http::Bounds::default(), listening, interrupted()).await?;
+        http::serve(app.clone(), self.listen, http::Bounds::default(), listening, interrupted())
+            .await?;
+        app.close().await;
         Ok(Done::Well)
     }
 }

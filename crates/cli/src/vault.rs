@@ -43,7 +43,9 @@ impl Vault {
 
 impl Verify {
     async fn run(self) -> Outcome {
-        let faults = ledger::open(&self.dir).await?.verify_vault().await?;
+        let app = ledger::open(&self.dir).await?;
+        let faults = app.verify_vault().await?;
+        app.close().await;
         if self.json {
             output::json(&faults)?;
         } else {
@@ -61,7 +63,9 @@ impl Verify {
 
 impl Purge {
     async fn run(self) -> Outcome {
-        let purged = ledger::open(&self.dir).await?.purge_vault().await?;
+        let app = ledger::open(&self.dir).await?;
+        let purged = app.purge_vault().await?;
+        app.close().await;
         println!("{} keys and {} objects destroyed", purged.keys.len(), purged.objects.len());
         Ok(Done::Well)
     }

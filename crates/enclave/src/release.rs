@@ -90,6 +90,7 @@ pub struct Proposal {
     /// What the automatic checks found, bound to the same digest.
     pub record: Record,
     /// Chance, so that what is put forward is not told from its digest by trying: hexadecimal.
+    #[serde(default)]
     pub salt: String,
 }
 
@@ -211,6 +212,7 @@ pub enum ReleaseEvent {
         /// For whom.
         operator: OrganisationId,
         /// Whose data it was made from.
+        #[serde(default)]
         providers: BTreeSet<OrganisationId>,
         /// What is put forward.
         proposal: Box<Proposal>,

@@ -138,7 +138,8 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unsound`] if the log itself is not what was signed: nothing is written then.
+    /// [`StoreError::Unsound`] if the log itself is not what was signed, or holds events from
+    /// which no state can be computed: nothing is written then.
     pub async fn rebuild(&self) -> Result<Vec<Fault>, StoreError> {
         let mut tx = self.database().begin().await?;
         // The head is locked until the end, so the log stands still meanwhile.
@@ -155,6 +156,12 @@ impl Desk {
         let events = snapshot.events_by_stream();
         let keep = |row| rows.push(row);
         compare(self.registry(), events, there, &mut faults, keep).await?;
+        let is_beyond =
+            |fault: &&Fault| matches!(fault, Fault::Fold { .. } | Fault::Version { .. });
+        match faults.iter().filter(is_beyond).count() {
+            0 => {}
+            unsound => return Err(StoreError::Unsound(unsound)),
+        }
         tx.put_head(&head).await?;
         tx.drop_states().await?;
         for some in rows.chunks(1000) {

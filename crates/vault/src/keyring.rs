@@ -196,7 +196,16 @@ impl Keyring {
     /// The keyring in `directory`, made if absent, with a key-encryption key in a file there.
     pub fn local(directory: &Path, entropy: Arc<dyn Entropy>) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let provider = LocalKeyProvider::open(&directory.join("keyring.json"), entropy.clone())?;
+        let path = directory.join("keyring.json");
+        let has_keys = fs::read_dir(directory.join(IN_USE)).is_ok_and(|mut it| it.next().is_some());
+        if has_keys && !path.exists() {
+            // A fresh key would open none of them.
+            return Err(VaultError::Keyring(format!(
+                "{} is gone, and with it what opens the keys there: restore it from a backup",
+                path.display()
+            )));
+        }
+        let provider = LocalKeyProvider::open(&path, entropy.clone())?;
         Self::new(Arc::new(provider), directory, entropy)
     }
 
@@ -399,6 +408,19 @@ mod tests {
             fs::read_to_string(directory.path().join(format!("wrapped/{id}.json"))).unwrap();
         assert!(!stored.contains(&hex::encode(key.bytes())));
         assert_eq!(format!("{key:?}"), "DataKey(..)");
+    }
+
+    #[tokio::test]
+    async fn a_keyring_that_is_gone_is_not_replaced_while_keys_wait_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (id, _) = keyring(directory.path()).create().await.unwrap();
+        let file = directory.path().join("keyring.json");
+        let kept = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let error = Keyring::local(directory.path(), Arc::new(SystemEntropy)).unwrap_err();
+        assert!(error.to_string().contains("restore it from a backup"), "{error}");
+        write_private(&file, &kept).unwrap();
+        keyring(directory.path()).unlock(id).await.unwrap();
     }
 
     #[tokio::test]

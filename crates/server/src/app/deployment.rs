@@ -132,6 +132,8 @@ impl Deployment {
         for sub in ["keys", "vault", "documents", "ledger", "packs"] {
             make_dir(&dir.join(sub))?;
         }
+        // The database, the configuration and documents are nobody else's to read.
+        owner_only(dir)?;
         for private in ["keys", "documents", "vault"] {
             owner_only(&dir.join(private))?;
         }

@@ -12,7 +12,7 @@ use shuyu_kernel::{Actor, AgreementId, CaseId, DatasetId, PersonId};
 use shuyu_law::{Attributes, ClauseId};
 use shuyu_oversight::{Destruction, DestructionCommand, DestructionId, DestructionStatus, Shown};
 use shuyu_store::{ActError, Entry, Filter, StreamId, Unit};
-use shuyu_vault::{Certificate, Dataset, DatasetCommand, DatasetState};
+use shuyu_vault::{Certificate, Dataset, DatasetCommand, DatasetState, Swept};
 
 use super::{App, effects::Cause, same_number, store};
 
@@ -224,12 +224,17 @@ impl App {
             .collect())
     }
 
-    /// What a crash left half-done is taken up or removed.
-    pub(super) async fn recover(&self) -> Result<(), super::OpenError> {
+    /// Puts aside what no dataset version uses, and brings back what one does.
+    pub(super) async fn sweep(&self) -> Result<Swept, super::OpenError> {
         let datasets = self.desk().list::<Dataset>(&Filter::default()).await?;
         let committed: Vec<_> =
             datasets.iter().flat_map(|(_, dataset)| dataset.manifests()).collect();
-        let swept = self.vault().sweep(&committed).await?;
+        Ok(self.vault().sweep(&committed).await?)
+    }
+
+    /// What a crash left half-done is taken up or cleared away.
+    pub(super) async fn recover(&self) -> Result<(), super::OpenError> {
+        let swept = self.sweep().await?;
         if !swept.is_empty() {
             let (objects, keys) = (swept.objects.len(), swept.keys.len());
             tracing::info!(objects, keys, "put aside or cleared away what no version uses");

@@ -102,7 +102,11 @@ impl App {
     ) -> Result<(), ActError> {
         let Some(named) = id_in::<AgreementId>(fields, "agreement") else { return Ok(()) };
         let is_the_cases = case.agreement.is_none_or(|agreement| agreement == named);
-        if is_the_cases && unit.find::<Agreement>(named).await?.is_some() {
+        // One that is still being made is known by the case that makes it.
+        let admission: CaseId = super::same_number(named);
+        let is_known = unit.find::<Agreement>(named).await?.is_some()
+            || unit.find::<Case>(admission).await?.is_some();
+        if is_the_cases && is_known {
             return Ok(());
         }
         let refusal = self.law().refuse(ONE_AGREEMENT, &[("agreement", &named.to_string())]);

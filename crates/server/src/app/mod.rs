@@ -146,6 +146,7 @@ impl App {
         )
         .await?;
         if !deployment.is_new() && desk.size().await? == 0 {
+            desk.close().await;
             return Err(OpenError::Empty(deployment.dir().to_owned()));
         }
         let vault = Vault::local(
@@ -174,6 +175,15 @@ impl App {
             watch: tokio::sync::Mutex::default(),
             deployment,
         })))
+    }
+
+    /// Ends work: what was last signed is witnessed, and the database is closed. Whoever still
+    /// acts is told that it is.
+    pub async fn close(self) {
+        if let Err(error) = self.witness().await {
+            tracing::warn!(%error, "the checkpoint is not witnessed");
+        }
+        self.desk().clone().close().await;
     }
 
     /// The store.

@@ -65,6 +65,8 @@ impl App {
         if faults > 0 {
             return Err(StoreError::Unsound(faults).into());
         }
+        // What lies aside and is named comes back first.
+        self.sweep().await?;
         let purged = self.vault().purge().await?;
         let body = json!({ "keys": purged.keys, "objects": purged.objects });
         let entry = Entry::new(StreamId::new("vault", &"aside"), "vault.purge", body);

@@ -189,7 +189,11 @@ impl World {
     pub(super) async fn pay(&mut self) -> Option<Step> {
         let due = |it: &Invoice| it.status == InvoiceStatus::Issued;
         let (id, invoice): (InvoiceId, Invoice) = self.seek::<Invoice>(due).await?;
-        let actor = self.who_of(invoice.consumer).await;
+        let actor = if self.dice.chance(85) {
+            self.who_of(invoice.operator).await
+        } else {
+            self.who_of(invoice.consumer).await
+        };
         let reference = if self.dice.chance(92) { "transfer" } else { " " };
         let done = self.app.pay(&actor, id, reference).await;
         Some(Step::new("invoice.pay", format!("{id} by {}", name(&actor)), done))

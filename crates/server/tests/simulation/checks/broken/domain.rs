@@ -1,5 +1,7 @@
 //! Cuts and the gate.
 
+use std::collections::BTreeSet;
+
 use chrono::Duration;
 use serde_json::json;
 use shuyu_casework::agreement;
