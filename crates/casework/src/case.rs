@@ -400,10 +400,10 @@ impl Entity for Case {
     fn keys(&self) -> Keys {
         Keys {
             status: match &self.standing {
-                Standing::Open(stage) => stage.stage.clone(),
-                Standing::Closed { end, .. } => format!("ended:{end}"),
-                Standing::Withdrawn { .. } => "ended:withdrawn".to_owned(),
-            },
+                Standing::Open(_) => "open",
+                Standing::Closed { .. } | Standing::Withdrawn { .. } => "ended",
+            }
+            .to_owned(),
             owner: Some(self.organisation.to_string()),
             parent: self
                 .agreement

@@ -27,7 +27,7 @@ pub(crate) fn decide(
         (None, Command::Open { procedure, title, subject, agreement }) => {
             let procedure = known_procedure(&procedure, ctx)?;
             let first = first_stage(procedure, ctx)?;
-            if !ctx.actor.has_role("system") {
+            if !ctx.actor.is_system() {
                 check_role(first, None, ctx)?;
             }
             let mut events = vec![Event::Opened {
@@ -194,7 +194,7 @@ fn act(
     let mut voices: Vec<&Act> =
         earlier.into_iter().filter(|earlier| earlier.outcome == outcome.id).collect();
     voices.push(&act);
-    let stands = outcome.negative || is_agreed(stage, &voices, ctx.law);
+    let stands = outcome.negative || is_agreed(stage, &voices, &acting.facts, ctx.law);
     let clauses = joined(&stage.clauses, &outcome.clauses);
     let mut dossier = case.dossier.clone();
     dossier.add(act.clone());
@@ -213,11 +213,29 @@ fn act(
 }
 
 /// Whether enough of the right people agree. One who says no is enough for a no.
-fn is_agreed(stage: &Stage, voices: &[&Act], law: &Law) -> bool {
+///
+/// Where a case concerns several organisations in a role, none of them agrees for another: all
+/// must, once one of them has been asked in that role.
+fn is_agreed(stage: &Stage, voices: &[&Act], facts: &Facts, law: &Law) -> bool {
     let persons: BTreeSet<_> = voices.iter().map(|act| act.person).collect();
     let roles: BTreeSet<&str> = voices.iter().map(|act| act.role.as_str()).collect();
     let every = !stage.every || stage.actors.iter().all(|role| roles.contains(role.as_str()));
-    every && persons.len() >= persons_needed(stage, law)
+    let agrees = |holder: &str, party: &str| {
+        voices
+            .iter()
+            .any(|act| law.holder_of(&act.role) == holder && act.organisation.to_string() == party)
+    };
+    let all = roles.iter().map(|role| law.holder_of(role)).all(|holder| {
+        parties(facts, holder).is_none_or(|parties| {
+            parties.iter().filter_map(serde_json::Value::as_str).all(|party| agrees(holder, party))
+        })
+    });
+    every && all && persons.len() >= persons_needed(stage, law)
+}
+
+/// Whom a case concerns in a role, where that is known.
+fn parties<'a>(facts: &'a Facts, holder: &str) -> Option<&'a Vec<serde_json::Value>> {
+    facts.get(PARTIES)?.get(holder)?.as_array()
 }
 
 /// How many different persons must agree.
@@ -378,8 +396,7 @@ fn check_separation(
 /// Refuses who holds a role, but is not the one whom the case concerns in it: another operator
 /// than the agreement's, another provider than the data's.
 fn check_party(stage: &Stage, role: &str, facts: &Facts, ctx: &Context<'_>) -> Result<(), Refusal> {
-    let parties = facts.get(PARTIES).and_then(|parties| parties.get(ctx.law.holder_of(role)));
-    let Some(parties) = parties.and_then(serde_json::Value::as_array) else { return Ok(()) };
+    let Some(parties) = parties(facts, ctx.law.holder_of(role)) else { return Ok(()) };
     let own = ctx.actor.organisation.to_string();
     if parties.iter().any(|party| party.as_str() == Some(&own)) {
         return Ok(());

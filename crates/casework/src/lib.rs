@@ -16,7 +16,6 @@
 pub mod agreement;
 pub mod case;
 mod deciding;
-pub mod desk;
 mod dossier;
 pub mod guard;
 pub mod instrument;
@@ -25,13 +24,13 @@ pub mod person;
 pub mod rules;
 pub mod scenario;
 pub mod simulate;
+pub mod view;
 
 use std::collections::BTreeMap;
 
 pub use agreement::Agreement;
 pub use case::Case;
 pub use deciding::PARTIES;
-pub use desk::Cases;
 pub use dossier::{Act, Dossier, Objection, Reading};
 pub use guard::{EFFECTS, GUARDS};
 pub use instrument::{Instrument, InstrumentId, InstrumentKind};

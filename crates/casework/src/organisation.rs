@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::OrganisationId;
+use shuyu_kernel::{OrganisationId, SYSTEM};
 use shuyu_law::{Attribute, Attributes, Law, Refusal};
 use shuyu_store::{Context, Entity, Keys};
 
@@ -214,11 +214,15 @@ impl Organisation {
     }
 }
 
-/// Refuses roles that the city has not.
+/// Refuses roles that the city has not, and the platform's own, in which nobody else acts.
 pub(crate) fn check_roles_known(
     roles: &BTreeSet<String>,
     ctx: &Context<'_>,
 ) -> Result<(), Refusal> {
+    if roles.contains(SYSTEM) {
+        let why = format!("`{SYSTEM}` is the platform itself");
+        return Err(ctx.refuse(rules::ROLES_APART).because(why));
+    }
     match roles.iter().find(|role| !ctx.law.roles.contains_key(*role)) {
         Some(unknown) => {
             Err(ctx.refuse(rules::ROLE_KNOWN).because(format!("the city has no role `{unknown}`")))

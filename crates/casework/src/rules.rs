@@ -55,8 +55,6 @@ rules! {
     WITHDRAWN_BY_OPENER = "opener-withdraws";
     /// Something is overdue only when its time has passed.
     DUE = "time-has-come";
-    /// What an outcome does is done in the same unit of work as the act.
-    EFFECTS_TOGETHER = "effects-follow-at-once";
     /// What a procedure says must be possible to carry out.
     PACK_SOUND = "pack-is-sound";
     /// A guard of a stage must be one that the platform has.

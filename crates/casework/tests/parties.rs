@@ -46,6 +46,8 @@ fn who_administers_reads_no_data_and_who_audits_does_not_administer() {
     assert_eq!(bound(&["administrator", "operator"]), Err("roles-apart".to_owned()));
     assert_eq!(bound(&["administrator", "auditor"]), Err("roles-apart".to_owned()));
     assert_eq!(bound(&["emperor"]), Err("role-known".to_owned()));
+    assert_eq!(bound(&["system"]), Err("roles-apart".to_owned()), "nobody else is the platform");
+    assert_eq!(registered(&["system"], &["system"]), Err("roles-apart".to_owned()));
     let operator = bound(&["operator"]).expect("registered");
     assert_eq!(registered(&["operator"], &["authority"]), Err("role-of-organisation".to_owned()));
 

@@ -452,7 +452,7 @@ impl Resource {
     }
 
     fn check_own(&self, ctx: &Context<'_>) -> Result<(), Refusal> {
-        if self.provider == ctx.actor.organisation || ctx.actor.has_role("system") {
+        if self.provider == ctx.actor.organisation || ctx.actor.is_system() {
             return Ok(());
         }
         Err(ctx.refuse(rules::OWN))

@@ -53,7 +53,9 @@ impl Init {
             Deployment::found(&self.dir, &self.city, &packs, self.postgres, &*entropy)?;
         let app = App::open(deployment, Arc::new(SystemClock), entropy).await?;
         app.found(("admin", &admin), ("auditor", &auditor)).await?;
-        println!("founded {} in {}", app.law().regulation.title, self.dir.display());
+        let title = app.law().regulation.title.clone();
+        app.close().await;
+        println!("founded {title} in {}", self.dir.display());
         for (name, password, is_new) in
             [("admin", admin, admin_is_new), ("auditor", auditor, auditor_is_new)]
         {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use clap::{Args, Subcommand};
 use shuyu_kernel::{SystemClock, SystemEntropy};
 use shuyu_ledger::Verifier;
-use shuyu_server::app::{Access, App, Deployment, registry};
+use shuyu_server::app::{Access, App, Deployment, WITNESS, registry};
 
 use crate::{Done, Outcome, output};
 
@@ -17,6 +17,9 @@ pub(crate) enum Ledger {
     Rebuild(Rebuild),
     /// Write the log as files (C2SP tlog-tiles), for anyone to verify.
     Export(Export),
+    /// Go on with a database that was restored from a backup: it lacks what came after. That it
+    /// was done, and why, is put on record.
+    AcceptBackup(AcceptBackup),
 }
 
 #[derive(Debug, Args)]
@@ -52,12 +55,23 @@ pub(crate) struct Export {
     to: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct AcceptBackup {
+    /// The directory of the deployment.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
 impl Ledger {
     pub(crate) async fn run(self) -> Outcome {
         match self {
             Self::Verify(it) => it.run().await,
             Self::Rebuild(it) => it.run().await,
             Self::Export(it) => it.run().await,
+            Self::AcceptBackup(it) => it.run().await,
         }
     }
 }
@@ -70,7 +84,9 @@ impl Verify {
             None => fs::read_to_string(self.dir.join("ledger.vkey"))?,
         };
         let verifier: Verifier = key.trim().parse()?;
-        let held = self.held.iter().map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
+        let mut held = self.held.iter().map(fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
+        // What the platform itself has seen, outside its database.
+        held.extend(fs::read_to_string(self.dir.join(WITNESS)));
         let held: Vec<&str> = held.iter().map(String::as_str).collect();
         let faults =
             shuyu_store::verify(&deployment.store(), &registry(), &verifier, &held).await?;
@@ -104,6 +120,7 @@ impl Rebuild {
                 println!("{erased} entries stand without their personal data, which were erased");
             }
         }
+        app.close().await;
         Ok(if faults.is_empty() { Done::Well } else { Done::Found })
     }
 }
@@ -113,12 +130,27 @@ impl Export {
         let app = open(&self.dir).await?;
         let to = self.to.unwrap_or_else(|| self.dir.join("ledger"));
         let size = app.export_ledger(&to).await?;
+        app.close().await;
         println!("{size} entries written to {}", to.display());
         Ok(Done::Well)
     }
 }
 
+impl AcceptBackup {
+    async fn run(self) -> Outcome {
+        if self.reason.trim().is_empty() {
+            return Err("say why, with --reason".into());
+        }
+        let app = open(&self.dir).await?;
+        app.accept_backup(&self.reason).await?;
+        app.close().await;
+        println!("the database is accepted as it is; what came after it is lost");
+        Ok(Done::Well)
+    }
+}
+
+/// The deployment as it is, alone: nothing is taken up, cleared away or checked.
 pub(crate) async fn open(dir: &std::path::Path) -> Result<App, Box<dyn std::error::Error>> {
-    let deployment = Deployment::open(dir, Access::Exclusive)?;
-    Ok(App::open(deployment, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
+    let deployment = Deployment::open(dir, Access::Alone)?;
+    Ok(App::open_as_it_is(deployment, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?)
 }

@@ -33,14 +33,16 @@ impl Serve {
             return Ok(Done::Well);
         }
         let dir = self.dir.ok_or("--dir is missing")?;
-        let deployment = Deployment::open(&dir, Access::Exclusive)?;
+        let deployment = Deployment::open(&dir, Access::Act)?;
         let app = App::open(deployment, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
         let title = app.law().regulation.title.clone();
         let listening = |address: SocketAddr| {
             println!("{title}");
             println!("listening on http://{address}/api/v1 (described by openapi.json there)");
         };
-        http::serve(app, self.listen, listening, interrupted()).await?;
+        http::serve(app.clone(), self.listen, http::Bounds::default(), listening, interrupted())
+            .await?;
+        app.close().await;
         Ok(Done::Well)
     }
 }

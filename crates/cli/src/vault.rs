@@ -10,6 +10,9 @@ use crate::{Done, Outcome, ledger, output};
 pub(crate) enum Vault {
     /// Read every dataset version as it is kept, and say what is missing or altered.
     Verify(Verify),
+    /// Destroy for good what no dataset version is known to use: what crashes left. Check first
+    /// that the ledger verifies: a database that has gone back would not know its newest versions.
+    Purge(Purge),
 }
 
 #[derive(Debug, Args)]
@@ -22,17 +25,27 @@ pub(crate) struct Verify {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Purge {
+    /// The directory of the deployment.
+    #[arg(long)]
+    dir: PathBuf,
+}
+
 impl Vault {
     pub(crate) async fn run(self) -> Outcome {
         match self {
             Self::Verify(it) => it.run().await,
+            Self::Purge(it) => it.run().await,
         }
     }
 }
 
 impl Verify {
     async fn run(self) -> Outcome {
-        let faults = ledger::open(&self.dir).await?.verify_vault().await?;
+        let app = ledger::open(&self.dir).await?;
+        let faults = app.verify_vault().await?;
+        app.close().await;
         if self.json {
             output::json(&faults)?;
         } else {
@@ -45,5 +58,15 @@ impl Verify {
             }
         }
         Ok(if faults.is_empty() { Done::Well } else { Done::Found })
+    }
+}
+
+impl Purge {
+    async fn run(self) -> Outcome {
+        let app = ledger::open(&self.dir).await?;
+        let purged = app.purge_vault().await?;
+        app.close().await;
+        println!("{} keys and {} objects destroyed", purged.keys.len(), purged.objects.len());
+        Ok(Done::Well)
     }
 }

@@ -238,6 +238,86 @@ fn a_database_that_is_gone_or_none_is_named() {
     copy.check(REBUILD, &["holds no ledger", "backup"]);
 }
 
+/// Every file of the vault with its content.
+fn kept(copy: &Copy) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = files(&copy.path("vault"));
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), fs::read(&path).expect("reads"))).collect()
+}
+
+#[test]
+fn a_database_that_lost_its_states_is_rebuilt_and_no_data_go_with_them() {
+    let copy = Copy::new();
+    let before = kept(&copy);
+    assert!(before.len() > 10, "{}", before.len());
+    sqlite(&copy, "DELETE FROM state WHERE kind IN ('dataset', 'job', 'release')");
+    let output = copy.run(REBUILD);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(copy.run(VERIFY).status.success());
+    assert!(kept(&copy) == before, "the vault is as it was");
+    assert!(copy.run(&["vault", "verify"]).status.success());
+    // Nothing lies aside, so there is nothing to destroy.
+    let output = copy.run(&["vault", "purge"]);
+    assert!(text(&output).contains("0 keys and 0 objects"), "{}", text(&output));
+}
+
+#[test]
+fn a_database_that_went_back_is_refused_until_that_is_put_on_record() {
+    let copy = Copy::new();
+    let witness = copy.path("witness");
+    let seen = fs::read_to_string(&witness).expect("the last checkpoint is witnessed");
+    assert!(seen.starts_with("shuyu/hangzhou\n"), "{seen}");
+    // The last entries go with their checkpoints and what they led to.
+    sqlite(
+        &copy,
+        "DROP TRIGGER event_is_never_dropped; PRAGMA foreign_keys = OFF;
+         DELETE FROM personal WHERE seq >= (SELECT max(seq) - 3 FROM event);
+         DELETE FROM checkpoint WHERE size > (SELECT max(seq) - 3 FROM event);
+         DELETE FROM event WHERE seq >= (SELECT max(size) FROM checkpoint);",
+    );
+    let output = copy.run(VERIFY);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    copy.check(&["vault", "purge"], &["does not continue the checkpoint", "accept-backup"]);
+    copy.check(&["serve", "--listen", "127.0.0.1:0"], &["does not continue the checkpoint"]);
+    copy.check(&["ledger", "accept-backup", "--reason", " "], &["say why"]);
+}
+
+#[test]
+fn a_backup_is_gone_on_with_once_somebody_has_said_so() {
+    let made = tempfile::tempdir().expect("a directory");
+    let dir = made.path().join("d");
+    assert!(run(&["init", "--city", CITY], &dir).status.success());
+    let (database, backup) = (dir.join("shuyu.db"), made.path().join("backup"));
+    assert!(!dir.join("shuyu.db-wal").exists(), "a closed database is one file");
+    fs::copy(&database, &backup).expect("is copied");
+    let accept = |reason: &str| run(&["ledger", "accept-backup", "--reason", reason], &dir);
+    assert!(accept("a rehearsal").status.success(), "this is an entry that the backup lacks");
+    fs::copy(&backup, &database).expect("is put back");
+
+    let refused = run(&["vault", "purge"], &dir);
+    assert!(text(&refused).contains("does not continue the checkpoint"), "{}", text(&refused));
+    assert_eq!(run(VERIFY, &dir).status.code(), Some(3));
+    let accepted = accept("the disk failed");
+    assert!(accepted.status.success(), "{}", text(&accepted));
+    for command in [VERIFY, REBUILD, &["vault", "purge"]] {
+        let output = run(command, &dir);
+        assert!(output.status.success(), "{command:?}: {}", text(&output));
+    }
+}
+
+/// Runs statements on the database, as somebody would who has it in hand.
+fn sqlite(copy: &Copy, statements: &str) {
+    use sqlx::{Connection as _, Executor as _};
+    let url = format!("sqlite:{}", copy.path("shuyu.db").display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("opens");
+        let statements = sqlx::AssertSqlSafe(statements.to_owned());
+        connection.execute(sqlx::raw_sql(statements)).await.expect("runs");
+        connection.close().await.expect("closes");
+    });
+}
+
 #[test]
 fn a_missing_or_altered_object_of_the_vault_is_named_and_the_ledger_still_verifies() {
     let copy = Copy::new();

@@ -41,7 +41,7 @@ pub struct CheckedJob {
 
 impl CheckedJob {
     /// Why its figures may have to be compared with one another, if they may.
-    pub(crate) fn comparison(&self) -> Option<&'static str> {
+    pub fn comparison(&self) -> Option<&'static str> {
         if self.checked.aggregates > 1 {
             Some("it aggregates more than once")
         } else {

@@ -7,9 +7,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use serde_json::json;
-use shuyu_kernel::{Actor, ContentHash, DatasetId, JobId, ReleaseId};
+use shuyu_kernel::{Actor, ContentHash, DatasetId, JobId, OrganisationId, ReleaseId};
 use shuyu_law::{Attributes, Refusal};
 use shuyu_store::{ActError, Command, Entry, Filter, StreamId, Unit};
+use shuyu_vault::Dataset;
 
 use crate::{
     Domain, Enclave, Grant, Grounds, Item, Job, JobStatus, Label, Objection, Output, Overlap,
@@ -33,8 +34,10 @@ impl Enclave {
         let release: ReleaseId = self.ids.fresh();
         let job = self.job(id).await?;
         let proposal = self.proposal(actor, &job, purpose, form).await?;
+        let providers = self.providers_of(&job.specification).await?;
         let (grant, job) = (job.specification.grant, Box::new(job));
-        let command = ReleaseCommand::Submit { id: release, job, proposal: Box::new(proposal) };
+        let proposal = Box::new(proposal);
+        let command = ReleaseCommand::Submit { id: release, job, providers, proposal };
         self.desk
             .run(actor, |unit| {
                 let command = command.clone();
@@ -89,6 +92,11 @@ impl Enclave {
     /// Shows a reviewer what is put forward, as it lies in quarantine. Nobody who wrote it or whose
     /// it is sees it here; that it was looked at stands in the log.
     pub async fn inspect(&self, actor: &Actor, id: ReleaseId) -> Result<Vec<u8>, ActError> {
+        let release = self.inspected(actor, id).await?;
+        self.output(release.job).await
+    }
+
+    async fn inspected(&self, actor: &Actor, id: ReleaseId) -> Result<Release, ActError> {
         let (_, release) =
             self.desk.read::<Release>(actor, id, "inspect", &Attributes::new()).await?;
         if release.is_own(actor) {
@@ -96,7 +104,7 @@ impl Enclave {
             let refusal = self.desk.laws().current.refuse(REVIEWER_INDEPENDENT, &[]);
             return Err(self.desk.refuse(actor, &subject, "release.inspect", refusal).await);
         }
-        self.output(release.job).await
+        Ok(release)
     }
 
     /// Reads out what was released: compared, to the byte, with what was reviewed.
@@ -176,12 +184,33 @@ impl Enclave {
         form: &str,
     ) -> Result<Proposal, ActError> {
         let record = self.record_of(actor, job).await?;
+        let mut salt = [0; 16];
+        self.desk.entropy().fill(&mut salt);
         Ok(Proposal {
             package: record.package,
             purpose: purpose.to_owned(),
             form: form.to_owned(),
             record,
+            salt: hex::encode(salt),
         })
+    }
+
+    /// Whose data a job reads.
+    async fn providers_of(
+        &self,
+        specification: &Specification,
+    ) -> Result<BTreeSet<OrganisationId>, ActError> {
+        let mut providers = BTreeSet::new();
+        for version in &specification.versions {
+            let found = self.desk.find::<Dataset>(version.dataset).await?;
+            providers.extend(found.map(|(_, dataset)| dataset.owner));
+        }
+        Ok(providers)
+    }
+
+    /// What the automatic checks found of what is put forward, for who may look at it.
+    pub async fn findings(&self, actor: &Actor, id: ReleaseId) -> Result<Record, ActError> {
+        Ok(self.inspected(actor, id).await?.proposal.record)
     }
 
     /// What the automatic checks find of a job's output.

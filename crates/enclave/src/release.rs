@@ -1,5 +1,7 @@
 //! The one gate: what leaves the domain, decided by reviews bound to its digest.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::{Actor, ContentHash, GrantId, JobId, OrganisationId, PersonId, ReleaseId};
@@ -42,10 +44,9 @@ pub struct Approval {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum ReleaseStatus {
-    /// Automatic checks have found no failure; reviewers decide.
+    /// Reviewers decide. What the automatic checks found is theirs to read: whoever could try
+    /// outputs out on the checks would learn from them what the data hold.
     InReview,
-    /// An automatic check failed.
-    Failed,
     /// It may be read out.
     Released {
         /// Since when.
@@ -70,7 +71,6 @@ impl ReleaseStatus {
     pub fn name(&self) -> &'static str {
         match self {
             Self::InReview => "in_review",
-            Self::Failed => "failed",
             Self::Released { .. } => "released",
             Self::Rejected { .. } => "rejected",
             Self::Withdrawn { .. } => "withdrawn",
@@ -89,6 +89,9 @@ pub struct Proposal {
     pub form: String,
     /// What the automatic checks found, bound to the same digest.
     pub record: Record,
+    /// Chance, so that what is put forward is not told from its digest by trying: hexadecimal.
+    #[serde(default)]
+    pub salt: String,
 }
 
 impl Proposal {
@@ -111,6 +114,8 @@ pub struct Release {
     pub author: PersonId,
     /// For whom.
     pub operator: OrganisationId,
+    /// Whose data it was made from.
+    pub providers: BTreeSet<OrganisationId>,
     /// What is put forward.
     pub proposal: Proposal,
     /// How many reviewers must approve.
@@ -134,7 +139,6 @@ impl Release {
         match self.status {
             ReleaseStatus::Released { .. } => Ok(self.proposal.package),
             ReleaseStatus::InReview
-            | ReleaseStatus::Failed
             | ReleaseStatus::Rejected { .. }
             | ReleaseStatus::Withdrawn { .. } => {
                 Err(law.refuse(RELEASED_ONLY, &[("status", self.status.name())]))
@@ -152,6 +156,8 @@ pub enum ReleaseCommand {
         id: ReleaseId,
         /// The job, as it stands in the same unit of work.
         job: Box<Job>,
+        /// Whose data it was made from.
+        providers: BTreeSet<OrganisationId>,
         /// What is put forward.
         proposal: Box<Proposal>,
     },
@@ -205,6 +211,9 @@ pub enum ReleaseEvent {
         author: PersonId,
         /// For whom.
         operator: OrganisationId,
+        /// Whose data it was made from.
+        #[serde(default)]
+        providers: BTreeSet<OrganisationId>,
         /// What is put forward.
         proposal: Box<Proposal>,
         /// How many reviewers must approve.
@@ -279,7 +288,6 @@ fn in_review<'a>(state: Option<&'a Release>, ctx: &Context<'_>) -> Result<&'a Re
     let release = state.ok_or_else(|| ctx.refuse(RELEASE_STATE))?;
     match release.status {
         ReleaseStatus::InReview => Ok(release),
-        ReleaseStatus::Failed => Err(ctx.refuse(RELEASE_CHECKS)),
         ReleaseStatus::Released { .. }
         | ReleaseStatus::Rejected { .. }
         | ReleaseStatus::Withdrawn { .. } => Err(ctx
@@ -290,7 +298,8 @@ fn in_review<'a>(state: Option<&'a Release>, ctx: &Context<'_>) -> Result<&'a Re
 
 impl Entity for Release {
     const KIND: &'static str = "release";
-    const ATTRIBUTES: &'static [&'static str] = &["operator", "author", "grant", "status"];
+    const ATTRIBUTES: &'static [&'static str] =
+        &["operator", "author", "grant", "providers", "status"];
     type Id = ReleaseId;
     type Command = ReleaseCommand;
     type Event = ReleaseEvent;
@@ -301,7 +310,7 @@ impl Entity for Release {
         ctx: &Context<'_>,
     ) -> Result<Vec<ReleaseEvent>, Refusal> {
         match command {
-            ReleaseCommand::Submit { id, job, proposal } => {
+            ReleaseCommand::Submit { id, job, providers, proposal } => {
                 if state.is_some() {
                     return Err(ctx.refuse(RELEASE_STATE));
                 }
@@ -315,6 +324,7 @@ impl Entity for Release {
                     grant: job.specification.grant,
                     author: job.author,
                     operator: job.operator,
+                    providers,
                     proposal,
                     needed: reviewers(ctx.law),
                     pack: ctx.law.version.clone(),
@@ -328,6 +338,9 @@ impl Entity for Release {
             ReleaseCommand::Approve { content } => {
                 let release = in_review(state, ctx)?;
                 check_reviewer(release, content, ctx)?;
+                if release.proposal.record.verdict() == Verdict::Fail {
+                    return Err(ctx.refuse(RELEASE_CHECKS));
+                }
                 let approval = Approval {
                     by: ctx.actor.person,
                     organisation: ctx.actor.organisation,
@@ -350,21 +363,14 @@ impl Entity for Release {
                 Some(ReleaseStatus::InReview | ReleaseStatus::Released { .. }) => {
                     Ok(vec![ReleaseEvent::Withdrawn { reason }])
                 }
-                Some(
-                    ReleaseStatus::Failed
-                    | ReleaseStatus::Rejected { .. }
-                    | ReleaseStatus::Withdrawn { .. },
-                )
-                | None => Err(ctx.refuse(RELEASE_STATE)),
+                Some(ReleaseStatus::Rejected { .. } | ReleaseStatus::Withdrawn { .. }) | None => {
+                    Err(ctx.refuse(RELEASE_STATE))
+                }
             },
         }
     }
 
     fn evolve(state: Option<Self>, event: &ReleaseEvent) -> Option<Self> {
-        let standing = |proposal: &Proposal| match proposal.record.verdict() {
-            Verdict::Pass | Verdict::Review => ReleaseStatus::InReview,
-            Verdict::Fail => ReleaseStatus::Failed,
-        };
         let moved = |state: Option<Self>, status| state.map(|release| Self { status, ..release });
         match event {
             ReleaseEvent::Submitted {
@@ -373,6 +379,7 @@ impl Entity for Release {
                 grant,
                 author,
                 operator,
+                providers,
                 proposal,
                 needed,
                 pack,
@@ -382,14 +389,14 @@ impl Entity for Release {
                 grant: *grant,
                 author: *author,
                 operator: *operator,
-                status: standing(proposal),
+                providers: providers.clone(),
+                status: ReleaseStatus::InReview,
                 proposal: (**proposal).clone(),
                 needed: *needed,
                 approvals: Vec::new(),
                 pack: pack.clone(),
             }),
             ReleaseEvent::Amended { proposal } => state.map(|release| Self {
-                status: standing(proposal),
                 proposal: (**proposal).clone(),
                 approvals: Vec::new(),
                 ..release
@@ -422,6 +429,10 @@ impl Entity for Release {
             ("operator".to_owned(), Attribute::Text(self.operator.to_string())),
             ("author".to_owned(), Attribute::Text(self.author.to_string())),
             ("grant".to_owned(), Attribute::Text(self.grant.to_string())),
+            (
+                "providers".to_owned(),
+                Attribute::Set(self.providers.iter().map(ToString::to_string).collect()),
+            ),
             ("status".to_owned(), Attribute::Text(self.status.name().to_owned())),
         ])
     }

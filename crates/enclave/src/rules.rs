@@ -69,7 +69,7 @@ rules! {
     RELEASE_OF_JOB = "release-of-job";
     /// A release moves between its states as the law foresees.
     RELEASE_STATE = "release-state";
-    /// A release is reviewed only when no automatic check has failed.
+    /// A release is approved only when no automatic check has failed.
     RELEASE_CHECKS = "release-checks";
     /// A reviewer is neither the author nor of the author's organisation.
     REVIEWER_INDEPENDENT = "reviewer-independent";

@@ -433,10 +433,44 @@ const ATTACKS: &[(&str, &str, &str, &str)] = &[
         "identifiers-join-only",
     ),
     (
+        "C01 division by a figure: whether it fails tells a figure",
+        "SELECT 1 / (n - 2030) AS d FROM (SELECT count(*) AS n FROM persons) t",
+        "no-raw-output",
+        "total-functions",
+    ),
+    (
+        "C01b cast of a figure: whether it fails tells a figure",
+        "SELECT CAST(CASE WHEN n > 7 THEN 'x' ELSE '1' END AS INT) AS d FROM (SELECT count(*) AS n FROM persons) t",
+        "no-raw-output",
+        "total-functions",
+    ),
+    (
+        "C08 a measure as the key of a join",
+        "SELECT count(*) AS n FROM persons p JOIN (VALUES (876543)) v(x) ON p.income = v.x",
+        "ask-closed-class",
+        "join-columns",
+    ),
+    (
         "G14d comments for spaces",
         "SELECT/**/*/**/FROM/**/persons",
         "no-raw-output",
         "no-raw-output",
+    ),
+];
+
+/// Jobs that single somebody out inside figures over many: reviewers must compare them.
+const COMPARED: &[(&str, &str)] = &[
+    (
+        "H01 a case on the way",
+        "SELECT count(*) AS n, sum(t.x) AS s FROM (SELECT id_no, CASE WHEN district = 'XIHU' THEN income ELSE 1000000 END AS x FROM persons) t",
+    ),
+    (
+        "H02 groups that overlap, by rows of the job's own",
+        "SELECT v.g, count(*) AS n FROM persons p JOIN (VALUES ('all', 'XIHU'), ('all', 'BINJIANG'), ('rest', 'BINJIANG')) v(g, d) ON p.district = v.d GROUP BY v.g",
+    ),
+    (
+        "H03 a group that was computed",
+        "SELECT t.g, count(*) AS n FROM (SELECT id_no, CASE WHEN district = 'XIHU' THEN 'a' ELSE 'b' END AS g FROM persons) t GROUP BY t.g",
     ),
 ];
 
@@ -465,6 +499,12 @@ const FOREIGN: &[(&str, &str, &str, &str)] = &[
         "C07 fan-out by unnest",
         "SELECT sum(income) / 3 AS s FROM (SELECT income, unnest([1, 2, 3]) AS u FROM persons) t",
         NAMES,
+        NAMES,
+    ),
+    (
+        "C02 a job of literals, to try on the checks",
+        "SELECT 'XIHU' AS district",
+        "ask-closed-class",
         NAMES,
     ),
     ("G14b rubbish", "SELEC count(*) FRM persons", ONE, ONE),
@@ -529,6 +569,18 @@ async fn every_attack_on_a_job_is_refused_by_its_rule_or_shows_no_small_group() 
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn figures_that_a_job_shapes_are_compared_by_reviewers() {
+    let (engine, domain) = (Engine::new(), persons_domain(&city(0)));
+    for (name, sql) in COMPARED {
+        let job = engine.check_job(&domain, sql, &thresholds()).await.expect(name);
+        assert!(job.comparison().is_some(), "{name}");
+    }
+    let plain = "SELECT district, count(*) AS n, sum(income) AS s FROM persons GROUP BY district";
+    let job = engine.check_job(&domain, plain, &thresholds()).await.expect("a plain job");
+    assert_eq!(job.comparison(), None);
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ fn proposal(package: ContentHash, verdict: Verdict, purpose: &str) -> Box<Propos
         purpose: purpose.to_owned(),
         form: "data_package".to_owned(),
         record: Record { package, rows: 1, findings: vec![finding] },
+        salt: "00".to_owned(),
     })
 }
 
@@ -79,6 +80,7 @@ fn submitted(package: ContentHash, verdict: Verdict) -> Release {
     let command = ReleaseCommand::Submit {
         id: ReleaseId::from_u128(1),
         job: Box::new(job(package)),
+        providers: BTreeSet::new(),
         proposal: proposal(package, verdict, "statistics"),
     };
     act::<Release>(None, &actor(1, OPERATOR), command).unwrap()
@@ -124,8 +126,9 @@ fn a_change_resets_reviews_and_an_approval_binds_what_was_read() {
 }
 
 #[test]
-fn a_failed_check_is_not_reviewed_and_a_rejection_stays() {
+fn a_failed_check_is_not_approved_nor_told_and_a_rejection_stays() {
     let failed = submitted(ContentHash::of(b"x"), Verdict::Fail);
+    assert_eq!(failed.status, ReleaseStatus::InReview, "its author does not see it by this");
     assert_eq!(rule(approve(&failed, &actor(3, 8))), "release-checks");
     let release = submitted(ContentHash::of(b"x"), Verdict::Review);
     let reject = ReleaseCommand::Reject {
@@ -134,6 +137,14 @@ fn a_failed_check_is_not_reviewed_and_a_rejection_stays() {
     };
     let rejected = act(Some(release), &actor(3, 8), reject).unwrap();
     assert_eq!(rule(approve(&rejected, &actor(4, 8))), "release-state");
+}
+
+#[test]
+fn what_is_put_forward_is_not_told_from_its_digest_by_trying() {
+    let package = ContentHash::of(b"n\r\n876543\r\n");
+    let plain = proposal(package, Verdict::Pass, "statistics");
+    let salted = Proposal { salt: "01".to_owned(), ..(*plain).clone() };
+    assert_ne!(plain.hash(), salted.hash());
 }
 
 #[test]

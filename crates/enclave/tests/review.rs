@@ -42,7 +42,7 @@ async fn two_people_who_are_not_the_author_release_and_nobody_else_does() {
     let id = put_forward(&world).await;
     // The author, also where they have a reviewer's role, their colleagues, and the wrong roles.
     let author = actor(1, OPERATOR, &["operator", "expert"]);
-    assert_eq!(rule(approve(&world, author, id).await), "reviewer-independent");
+    assert_eq!(rule(approve(&world, author, id).await), "not-permitted");
     let elsewhere = actor(1, 8, &["authority"]);
     assert_eq!(rule(approve(&world, elsewhere, id).await), "reviewer-independent");
     let colleague = actor(2, OPERATOR, &["expert"]);
@@ -67,6 +67,27 @@ async fn two_people_who_are_not_the_author_release_and_nobody_else_does() {
     let log = world.log_of(StreamId::of::<Release>(id)).await;
     assert_eq!(log.iter().filter(|entry| *entry == "Approved").count(), 2, "{log:?}");
     assert_eq!(log.iter().filter(|entry| entry.contains("refused")).count(), 11, "{log:?}");
+    world.finish().await;
+}
+
+/// Whose data an output was made from looks at it and decides; another provider does not.
+#[tokio::test]
+async fn a_provider_reviews_what_was_made_of_its_own_data_and_nothing_else() {
+    let world = World::new("hangzhou").await;
+    let id = put_forward(&world).await;
+    let owner = release(&world, id).await.providers;
+    let [owner] = owner.iter().collect::<Vec<_>>()[..] else { panic!("one provider: {owner:?}") };
+    let of = |organisation: u128| actor(7, organisation, &["provider"]);
+    let own = Actor { organisation: *owner, ..of(1) };
+    let other = of(99);
+    assert_eq!(rule(world.enclave.inspect(&other, id).await), "not-permitted");
+    assert_eq!(rule(world.enclave.findings(&other, id).await), "not-permitted");
+    assert_eq!(rule(approve(&world, other, id).await), "not-permitted");
+    assert!(world.enclave.inspect(&own, id).await.is_ok());
+    let record = world.enclave.findings(&own, id).await.unwrap();
+    assert_eq!(record.rows, 3);
+    assert_eq!(rule(world.enclave.findings(&analyst(), id).await), "not-permitted");
+    assert_eq!(approve(&world, own, id).await.unwrap().approvals.len(), 1);
     world.finish().await;
 }
 

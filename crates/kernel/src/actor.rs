@@ -57,6 +57,9 @@ pub struct Actor {
     pub roles: BTreeSet<Role>,
 }
 
+/// The role in which the platform acts, and nobody else.
+pub const SYSTEM: &str = "system";
+
 impl Actor {
     /// Whether the actor holds the role of this name.
     pub fn has_role(&self, role: &str) -> bool {
@@ -70,7 +73,12 @@ impl Actor {
         Self {
             person: crate::Id::from_u128(0),
             organisation: crate::Id::from_u128(0),
-            roles: [Role::new("system")].into(),
+            roles: [Role::new(SYSTEM)].into(),
         }
+    }
+
+    /// Whether this is the platform itself. A role alone does not make it so.
+    pub fn is_system(&self) -> bool {
+        *self == Self::system()
     }
 }

@@ -16,7 +16,7 @@ pub mod identifier;
 mod money;
 mod subject;
 
-pub use actor::{Actor, OrganisationId, PersonId, Role};
+pub use actor::{Actor, OrganisationId, PersonId, Role, SYSTEM};
 pub use calendar::{Calendar, CalendarError, add_months, local_date};
 pub use canonical::canonical_json;
 pub use clock::{Clock, SystemClock, VirtualClock};

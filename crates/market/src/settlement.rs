@@ -79,6 +79,8 @@ pub enum SettlementCommand {
     Share {
         /// The agreement.
         agreement: AgreementId,
+        /// Who operates under it, read in the same unit of work.
+        operator: OrganisationId,
         /// The invoices.
         invoices: BTreeMap<InvoiceId, Invoice>,
         /// The agreement's shares.
@@ -88,6 +90,8 @@ pub enum SettlementCommand {
     PayOut {
         /// To whom.
         to: Beneficiary,
+        /// Who operates under the agreement, read in the same unit of work.
+        operator: OrganisationId,
         /// By which it is found at the bank.
         reference: String,
     },
@@ -97,6 +101,14 @@ impl Command for SettlementCommand {
     shuyu_store::names! {
         Self::Share { .. } => "share",
         Self::PayOut { .. } => "pay_out",
+    }
+
+    fn attributes(&self) -> Attributes {
+        match self {
+            Self::Share { operator, .. } | Self::PayOut { operator, .. } => {
+                [("operator".to_owned(), Attribute::Text(operator.to_string()))].into()
+            }
+        }
     }
 }
 
@@ -120,7 +132,7 @@ pub enum SettlementEvent {
 
 impl Entity for Settlement {
     const KIND: &'static str = "settlement";
-    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement"];
+    const ATTRIBUTES: &'static [&'static str] = &["status", "agreement", "operator"];
     type Id = SettlementId;
     type Command = SettlementCommand;
     type Event = SettlementEvent;
@@ -131,7 +143,7 @@ impl Entity for Settlement {
         ctx: &Context<'_>,
     ) -> Result<Vec<SettlementEvent>, Refusal> {
         let event = match (state, command) {
-            (None, SettlementCommand::Share { agreement, invoices, shares }) => {
+            (None, SettlementCommand::Share { agreement, invoices, shares, .. }) => {
                 let settlement = shared(agreement, &invoices, &shares, ctx)?;
                 SettlementEvent::Shared { settlement }
             }
@@ -139,7 +151,7 @@ impl Entity for Settlement {
             (None, SettlementCommand::PayOut { .. }) => {
                 return Err(ctx.refuse(SETTLED_ONCE).because("there is no such settlement"));
             }
-            (Some(settlement), SettlementCommand::PayOut { to, reference }) => {
+            (Some(settlement), SettlementCommand::PayOut { to, reference, .. }) => {
                 let part = settlement.parts.iter().find(|part| part.to == to);
                 match part {
                     Some(part) if part.paid.is_none() => SettlementEvent::PaidOut { to, reference },

@@ -91,7 +91,12 @@ const TABLE: &[Row] = &[
     ("subscription.end", "baseline/3", &["authority", "system"], &["provider", "nobody"]),
     ("subscription.bill", "baseline/6.1", &["operator"], &["consumer", "stranger", "authority"]),
     ("invoice.issue", "baseline/6", &["operator"], &["stranger", "consumer", "authority"]),
-    ("invoice.pay", "baseline/6", &["operator", "consumer"], &["stranger", "other_consumer"]),
+    (
+        "invoice.pay",
+        "baseline/6",
+        &["operator", "finance"],
+        &["stranger", "consumer", "other_consumer"],
+    ),
     ("invoice.settle", "baseline/6", &["operator"], &["consumer", "stranger", "authority"]),
     (
         "posting.post",
@@ -103,13 +108,13 @@ const TABLE: &[Row] = &[
         "settlement.share",
         "baseline/6",
         &["operator", "platform_operator", "authority", "finance"],
-        &["product_user", "provider", "auditor", "administrator", "nobody"],
+        &["stranger", "product_user", "provider", "auditor", "administrator", "nobody"],
     ),
     (
         "settlement.pay_out",
         "baseline/6",
         &["operator", "platform_operator", "authority", "finance"],
-        &["product_user", "provider", "auditor", "administrator", "nobody"],
+        &["stranger", "product_user", "provider", "auditor", "administrator", "nobody"],
     ),
 ];
 

@@ -183,6 +183,10 @@ impl Database {
         either!(self, it => it.checkpoint().await)
     }
 
+    pub(crate) async fn checkpoint_of(&self, size: i64) -> Result<Option<CheckpointRow>> {
+        either!(self, it => it.checkpoint_of(size).await)
+    }
+
     pub(crate) async fn leaves(&self, from: i64, until: i64) -> Result<Vec<String>> {
         either!(self, it => it.leaves(from, until).await)
     }
@@ -207,6 +211,10 @@ impl Snapshot {
 
     pub(crate) async fn states(&mut self) -> Result<Vec<StateRow>> {
         either!(self, it => it.states().await)
+    }
+
+    pub(crate) async fn head(&mut self) -> Result<Head> {
+        either!(self, it => it.head().await)
     }
 
     pub(crate) async fn checkpoints(&mut self) -> Result<Vec<CheckpointRow>> {
@@ -243,6 +251,10 @@ impl Transaction {
 
     pub(crate) async fn put_states(&mut self, states: &[&StateRow]) -> Result<()> {
         either!(self, it => it.put_states(states).await)
+    }
+
+    pub(crate) async fn put_head(&mut self, head: &Head) -> Result<()> {
+        either!(self, it => it.put_head(head).await)
     }
 
     pub(crate) async fn drop_states(&mut self) -> Result<()> {

@@ -454,6 +454,12 @@ impl Desk {
         Ok(self.database().checkpoint().await?.map(|row| row.note))
     }
 
+    /// The signed checkpoint of exactly so many entries, as a note, if one was made.
+    pub async fn checkpoint_of(&self, size: u64) -> Result<Option<String>, StoreError> {
+        let Ok(size) = i64::try_from(size) else { return Ok(None) };
+        Ok(self.database().checkpoint_of(size).await?.map(|row| row.note))
+    }
+
     /// The hashes of leaves from one place until before another, for proofs.
     pub async fn leaves(
         &self,

@@ -61,6 +61,13 @@ pub enum StoreError {
     /// The database belongs to another ledger, or to another version of this program.
     #[error("the database does not fit: {0}")]
     Foreign(String),
+    /// The log itself is not what was signed, or cannot be read by this program, so that not
+    /// every state can be computed from it.
+    #[error(
+        "the log is not what was signed, or was written by another version of this program ({0} \
+         faults; `shuyu ledger verify` names them): restore the database from a backup"
+    )]
+    Unsound(usize),
     /// The database refused or could not be reached.
     #[error("the database failed: {0}")]
     Database(#[source] std::sync::Arc<sqlx::Error>),

@@ -8,11 +8,12 @@ use shuyu_ledger::{Checkpoint, Frontier, NodeHash, Verifier};
 
 use crate::{
     Desk, Registry, StoreConfig, StoreError, StreamId,
-    database::Database,
+    database::{Database, Snapshot},
     desk::{Payload, happened},
     record::{EventRow, PersonalRow, SUITE, StateRow},
     registry::ERASED,
-    rows::CheckpointRow,
+    rows::{CheckpointRow, Head},
+    writer,
 };
 
 /// Something that is not as it was written.
@@ -68,6 +69,10 @@ pub enum Fault {
         /// How many are signed.
         signed: u64,
     },
+    /// The mark of where the log ends, from which the next entry would go on, is not that of the
+    /// log.
+    #[error("the head of the log has been changed")]
+    Head,
     /// A stream lacks a version.
     #[error("{stream} has version {found} where {expected} is due")]
     Version {
@@ -128,19 +133,36 @@ impl Desk {
         verify_database(self.database(), self.registry(), self.verifier(), &[]).await
     }
 
-    /// Computes every state anew from the log, in one transaction, and says in what they
-    /// differed from those that were there.
+    /// Computes every state and the head anew from the log, in one transaction, and says in what
+    /// they differed from those that were there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unsound`] if the log itself is not what was signed, or holds events from
+    /// which no state can be computed: nothing is written then.
     pub async fn rebuild(&self) -> Result<Vec<Fault>, StoreError> {
         let mut tx = self.database().begin().await?;
         // The head is locked until the end, so the log stands still meanwhile.
         tx.head().await?;
-        let mut faults = Vec::new();
         let there = tx.states().await?;
+        let mut faults = Vec::new();
         let mut rows = Vec::new();
         let mut snapshot = self.database().snapshot().await?;
+        let head = verify_log(&mut snapshot, self.verifier(), &[], &mut faults).await?;
+        match faults.iter().filter(|fault| !matches!(fault, Fault::Head)).count() {
+            0 => {}
+            unsound => return Err(StoreError::Unsound(unsound)),
+        }
         let events = snapshot.events_by_stream();
         let keep = |row| rows.push(row);
         compare(self.registry(), events, there, &mut faults, keep).await?;
+        let is_beyond =
+            |fault: &&Fault| matches!(fault, Fault::Fold { .. } | Fault::Version { .. });
+        match faults.iter().filter(is_beyond).count() {
+            0 => {}
+            unsound => return Err(StoreError::Unsound(unsound)),
+        }
+        tx.put_head(&head).await?;
         tx.drop_states().await?;
         for some in rows.chunks(1000) {
             tx.put_states(&some.iter().collect::<Vec<_>>()).await?;
@@ -159,18 +181,29 @@ async fn verify_database(
 ) -> Result<Vec<Fault>, StoreError> {
     let mut faults = Vec::new();
     let mut snapshot = database.snapshot().await?;
+    verify_log(&mut snapshot, verifier, held, &mut faults).await?;
+    let states = snapshot.states().await?;
+    let events = snapshot.events_by_stream();
+    compare(registry, events, states, &mut faults, |_| {}).await?;
+    Ok(faults)
+}
+
+/// Verifies the log alone, and tells the head that it has.
+async fn verify_log(
+    snapshot: &mut Snapshot,
+    verifier: &Verifier,
+    held: &[&str],
+    faults: &mut Vec<Fault>,
+) -> Result<Head, StoreError> {
     let checkpoints = snapshot.checkpoints().await?;
-    let mut walk = Walk::new(&checkpoints, verifier, held, &mut faults);
+    let found = snapshot.head().await?;
+    let mut walk = Walk::new(&checkpoints, verifier, held, faults);
     let mut log = snapshot.log();
     while let Some((row, personal)) = log.try_next().await? {
         walk.entry(&row, personal.as_ref());
     }
     drop(log);
-    walk.finish();
-    let states = snapshot.states().await?;
-    let events = snapshot.events_by_stream();
-    compare(registry, events, states, &mut faults, |_| {}).await?;
-    Ok(faults)
+    walk.finish(&found)
 }
 
 /// A walk along the log, from its first entry to its last.
@@ -227,7 +260,7 @@ impl<'a> Walk<'a> {
             frontier: Frontier::new(SUITE),
             whole: true,
             next: 0,
-            last_at: i64::MIN,
+            last_at: 0,
             gone: BTreeSet::new(),
             faults,
         }
@@ -303,12 +336,29 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn finish(self) {
+    fn finish(self, found: &Head) -> Result<Head, StoreError> {
+        let head = Head {
+            size: i64::try_from(self.next).unwrap_or(i64::MAX),
+            last_at: self.last_at,
+            frontier: writer::json(&self.frontier)?,
+        };
+        // Where entries are missing or other than signed, the head is not to be told from them.
+        if self.whole && !is_same(&head, found) {
+            self.faults.push(Fault::Head);
+        }
         if self.next != self.last_signed {
             self.faults.push(Fault::End { found: self.next, signed: self.last_signed });
         }
         self.faults.extend(self.gone.into_iter().map(|seq| Fault::PersonalGone { seq }));
+        Ok(head)
     }
+}
+
+/// Whether two heads are of the same log.
+fn is_same(due: &Head, found: &Head) -> bool {
+    let frontiers = (writer::frontier(due), writer::frontier(found));
+    let same = matches!(frontiers, (Ok(due), Ok(found)) if due.root() == found.root());
+    same && due.size == found.size && due.last_at == found.last_at
 }
 
 /// Folds every stream and compares it with the state that is there; both come in the order of

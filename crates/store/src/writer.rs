@@ -434,7 +434,7 @@ pub(crate) fn frontier(head: &Head) -> Result<Frontier, StoreError> {
     Ok(frontier)
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::unreadable("a group of rows", &error))
 }
 

@@ -9,7 +9,7 @@
 mod support;
 
 use shuyu_ledger::Verifier;
-use shuyu_store::{Fault, Place, StoreConfig, StreamId, verify};
+use shuyu_store::{Fault, Place, StoreConfig, StoreError, StreamId, verify};
 use shuyu_testkit::{Backend, TestDesk, actor, on_both};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use support::{Account, AccountId, Want, law, named, opened, registry};
@@ -127,18 +127,18 @@ on_both! {
     async fn a_dropped_refusal_at_the_end_is_named(backend: Backend) {
         assert_eq!(
             found(&backend, &["DELETE FROM event WHERE seq = 5"], &[]).await,
-            ["the log has 5 entries, but 6 are signed"]
+            ["the head of the log has been changed", "the log has 5 entries, but 6 are signed"]
         );
     }
 
-    async fn a_log_cut_short_with_its_checkpoints_is_named_by_one_that_is_held(backend: Backend) {
+    async fn a_log_cut_short_with_its_checkpoints_is_named_by_its_head_and_by_one_that_is_held(backend: Backend) {
         let (test, _) = filled(&backend).await;
         let held = test.desk.checkpoint().await.unwrap().unwrap();
         spoil(&test, &["DELETE FROM event WHERE seq = 5", "DELETE FROM checkpoint WHERE size = 6"]).await;
         let faults = audit(test.config(), &TestDesk::verifier(), &[]).await;
-        assert_eq!(faults, []);
+        assert_eq!(faults, [Fault::Head]);
         let faults = audit(test.config(), &TestDesk::verifier(), &[&held]).await;
-        assert_eq!(faults, [Fault::End { found: 5, signed: 6 }]);
+        assert_eq!(faults, [Fault::Head, Fault::End { found: 5, signed: 6 }]);
         test.abandon().await;
     }
 
@@ -187,6 +187,29 @@ on_both! {
         let note = "UPDATE checkpoint SET note = replace(note, '— ', '— x') WHERE size = 4";
         let found_note = found(&backend, &[note], &[]).await;
         assert!(found_note.len() == 1 && found_note[0].starts_with(why), "{found_note:?}");
+    }
+
+    async fn a_changed_head_is_named_and_mended(backend: Backend) {
+        let earlier = "UPDATE head SET last_at = last_at - 1";
+        assert_eq!(found(&backend, &[earlier], &[]).await, ["the head of the log has been changed"]);
+        let (test, ids) = filled(&backend).await;
+        spoil(&test, &[earlier]).await;
+        assert_eq!(test.desk.rebuild().await.unwrap(), [Fault::Head]);
+        assert_eq!(audit(test.config(), &TestDesk::verifier(), &[]).await, []);
+        test.desk.act::<Account>(&actor(1, 1, &[]), ids[0], Want::Pay(1)).await.unwrap();
+        assert_eq!(audit(test.config(), &TestDesk::verifier(), &[]).await, []);
+        test.finish().await;
+    }
+
+    async fn nothing_is_rebuilt_from_a_log_that_is_not_what_was_signed(backend: Backend) {
+        let (test, _) = filled(&backend).await;
+        let change = "UPDATE event SET body = replace(body, '3', '4') WHERE seq = 2";
+        let state = "UPDATE state SET status = 'lost' WHERE name = 'purse'";
+        spoil(&test, &[change, state]).await;
+        let before = audit(test.config(), &TestDesk::verifier(), &[]).await;
+        assert!(matches!(test.desk.rebuild().await, Err(StoreError::Unsound(1))));
+        assert_eq!(audit(test.config(), &TestDesk::verifier(), &[]).await, before);
+        test.abandon().await;
     }
 
     async fn another_key_verifies_nothing(backend: Backend) {

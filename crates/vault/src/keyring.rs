@@ -173,6 +173,11 @@ impl KeyProvider for LocalKeyProvider {
     }
 }
 
+/// Where wrapped keys lie that versions use.
+const IN_USE: &str = "wrapped";
+/// Where wrapped keys lie that no version is known to use.
+const ASIDE: &str = "aside";
+
 /// The wrapped keys of a vault, in a directory, under a [`KeyProvider`].
 pub struct Keyring {
     provider: Arc<dyn KeyProvider>,
@@ -191,7 +196,16 @@ impl Keyring {
     /// The keyring in `directory`, made if absent, with a key-encryption key in a file there.
     pub fn local(directory: &Path, entropy: Arc<dyn Entropy>) -> Result<Self> {
         fs::create_dir_all(directory)?;
-        let provider = LocalKeyProvider::open(&directory.join("keyring.json"), entropy.clone())?;
+        let path = directory.join("keyring.json");
+        let has_keys = fs::read_dir(directory.join(IN_USE)).is_ok_and(|mut it| it.next().is_some());
+        if has_keys && !path.exists() {
+            // A fresh key would open none of them.
+            return Err(VaultError::Keyring(format!(
+                "{} is gone, and with it what opens the keys there: restore it from a backup",
+                path.display()
+            )));
+        }
+        let provider = LocalKeyProvider::open(&path, entropy.clone())?;
         Self::new(Arc::new(provider), directory, entropy)
     }
 
@@ -201,7 +215,8 @@ impl Keyring {
         directory: &Path,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self> {
-        fs::create_dir_all(directory.join("wrapped"))?;
+        fs::create_dir_all(directory.join(IN_USE))?;
+        fs::create_dir_all(directory.join(ASIDE))?;
         Ok(Self { provider, directory: directory.to_owned(), entropy, open: Mutex::default() })
     }
 
@@ -254,32 +269,60 @@ impl Keyring {
             .ok_or(VaultError::KeyRefused(id))
     }
 
-    /// Destroys a data key: the wrapped bytes are overwritten, synced and deleted. What it
-    /// encrypted is noise from then on. Destroying twice is not an error.
+    /// Destroys a data key, in use or aside: the wrapped bytes are overwritten, synced and
+    /// deleted. What it encrypted is noise from then on. Destroying twice is not an error.
     pub fn destroy(&self, id: KeyId) -> Result<()> {
         self.cache().remove(&id);
-        let path = self.path(id);
-        let length = match fs::metadata(&path) {
+        self.erase(&self.path(id))?;
+        self.erase(&self.path_aside(id))?;
+        self.cache().remove(&id);
+        Ok(())
+    }
+
+    /// Puts a data key aside: nothing opens with it until it is brought back.
+    pub fn set_aside(&self, id: KeyId) -> Result<()> {
+        self.cache().remove(&id);
+        fs::rename(self.path(id), self.path_aside(id))?;
+        sync_directory(&self.path_aside(id))?;
+        sync_directory(&self.path(id))
+    }
+
+    /// Brings back a data key that was put aside.
+    pub fn bring_back(&self, id: KeyId) -> Result<()> {
+        fs::rename(self.path_aside(id), self.path(id))?;
+        sync_directory(&self.path(id))?;
+        sync_directory(&self.path_aside(id))
+    }
+
+    fn erase(&self, path: &Path) -> Result<()> {
+        let length = match fs::metadata(path) {
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         let mut noise = vec![0; usize::try_from(length).unwrap_or(4096)];
         self.entropy.fill(&mut noise);
-        let mut file = fs::OpenOptions::new().write(true).open(&path)?;
+        let mut file = fs::OpenOptions::new().write(true).open(path)?;
         file.write_all(&noise)?;
         file.sync_all()?;
         drop(file);
-        fs::remove_file(&path)?;
-        sync_directory(&path)?;
-        self.cache().remove(&id);
-        Ok(())
+        fs::remove_file(path)?;
+        sync_directory(path)
     }
 
-    /// The ids of all keys that are there.
+    /// The ids of all keys in use.
     pub fn ids(&self) -> Result<Vec<KeyId>> {
+        self.ids_in(IN_USE)
+    }
+
+    /// The ids of all keys that were put aside.
+    pub fn ids_aside(&self) -> Result<Vec<KeyId>> {
+        self.ids_in(ASIDE)
+    }
+
+    fn ids_in(&self, place: &str) -> Result<Vec<KeyId>> {
         let mut ids = Vec::new();
-        for entry in fs::read_dir(self.directory.join("wrapped"))? {
+        for entry in fs::read_dir(self.directory.join(place))? {
             if let Some(id) = entry?
                 .file_name()
                 .to_str()
@@ -294,7 +337,11 @@ impl Keyring {
     }
 
     fn path(&self, id: KeyId) -> PathBuf {
-        self.directory.join("wrapped").join(format!("{id}.json"))
+        self.directory.join(IN_USE).join(format!("{id}.json"))
+    }
+
+    fn path_aside(&self, id: KeyId) -> PathBuf {
+        self.directory.join(ASIDE).join(format!("{id}.json"))
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<KeyId, Arc<DataKey>>> {
@@ -361,6 +408,19 @@ mod tests {
             fs::read_to_string(directory.path().join(format!("wrapped/{id}.json"))).unwrap();
         assert!(!stored.contains(&hex::encode(key.bytes())));
         assert_eq!(format!("{key:?}"), "DataKey(..)");
+    }
+
+    #[tokio::test]
+    async fn a_keyring_that_is_gone_is_not_replaced_while_keys_wait_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (id, _) = keyring(directory.path()).create().await.unwrap();
+        let file = directory.path().join("keyring.json");
+        let kept = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let error = Keyring::local(directory.path(), Arc::new(SystemEntropy)).unwrap_err();
+        assert!(error.to_string().contains("restore it from a backup"), "{error}");
+        write_private(&file, &kept).unwrap();
+        keyring(directory.path()).unlock(id).await.unwrap();
     }
 
     #[tokio::test]

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) const DATA: &str = "data";
 /// Where what is being written lies.
 pub(crate) const STAGING: &str = "staging";
+/// Where versions lie that no manifest is known to name.
+const ASIDE: &str = "aside";
 
 /// Datasets at rest: objects in an object store, keys in a keyring.
 #[derive(Clone)]
@@ -47,13 +49,20 @@ impl fmt::Debug for Vault {
     }
 }
 
-/// What [`Vault::sweep`] removed.
+/// What [`Vault::sweep`] put aside, or [`Vault::purge`] destroyed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Objects that no manifest names.
+    /// Objects that no manifest names, by the path at which they lay.
     pub objects: Vec<String>,
-    /// Keys of versions that were never committed.
+    /// Keys of versions that no manifest names.
     pub keys: Vec<KeyId>,
+}
+
+impl Swept {
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.keys.is_empty()
+    }
 }
 
 impl Vault {
@@ -249,28 +258,44 @@ impl Vault {
         })
     }
 
-    /// Removes what a crash left: objects that none of the committed manifests names, and keys
-    /// that none of them uses. To be called at start, before anything is ingested.
+    /// Clears up what a crash left. What was being written is deleted. Versions and keys that none
+    /// of the committed manifests names are put aside, where nothing reads them; those that lie
+    /// aside and are named are brought back. Nothing that a manifest could still name is
+    /// destroyed here, so that a database that lost its memory does not take the data with it:
+    /// [`purge`](Self::purge) does that, when somebody asks for it.
+    ///
+    /// To be called at start, before anything is ingested.
     pub async fn sweep(&self, committed: &[Manifest]) -> Result<Swept> {
         let named: BTreeSet<&str> = committed
             .iter()
             .flat_map(|manifest| manifest.objects.iter().map(|object| object.path.as_str()))
             .collect();
         let used: BTreeSet<KeyId> = committed.iter().map(|manifest| manifest.key).collect();
+        for path in self.objects_in(ASIDE).await? {
+            let place = outside(&path);
+            if named.contains(place.as_ref()) {
+                self.inner.store.rename(&path, &place).await?;
+            }
+        }
+        for key in self.inner.keyring.ids_aside()? {
+            if used.contains(&key) {
+                self.inner.keyring.bring_back(key)?;
+            }
+        }
         let mut swept = Swept::default();
-        for area in [DATA, STAGING] {
-            let area = ObjectPath::from(area);
-            let found: Vec<_> = self.inner.store.list(Some(&area)).try_collect().await?;
-            for object in found {
-                if !named.contains(object.location.as_ref()) {
-                    self.delete(&object.location).await?;
-                    swept.objects.push(object.location.to_string());
-                }
+        for path in self.objects_in(STAGING).await? {
+            self.delete(&path).await?;
+            swept.objects.push(path.to_string());
+        }
+        for path in self.objects_in(DATA).await? {
+            if !named.contains(path.as_ref()) {
+                self.inner.store.rename(&path, &inside(&path)).await?;
+                swept.objects.push(path.to_string());
             }
         }
         for key in self.inner.keyring.ids()? {
             if !used.contains(&key) {
-                self.inner.keyring.destroy(key)?;
+                self.inner.keyring.set_aside(key)?;
                 swept.keys.push(key);
             }
         }
@@ -278,6 +303,25 @@ impl Vault {
             remove_half_written(root, &mut swept.objects)?;
         }
         Ok(swept)
+    }
+
+    /// Destroys what [`sweep`](Self::sweep) put aside: keys first, then objects.
+    pub async fn purge(&self) -> Result<Swept> {
+        let mut purged = Swept { objects: Vec::new(), keys: self.inner.keyring.ids_aside()? };
+        for key in &purged.keys {
+            self.inner.keyring.destroy(*key)?;
+        }
+        for path in self.objects_in(ASIDE).await? {
+            self.delete(&path).await?;
+            purged.objects.push(outside(&path).to_string());
+        }
+        Ok(purged)
+    }
+
+    async fn objects_in(&self, area: &str) -> Result<Vec<ObjectPath>> {
+        let area = ObjectPath::from(area);
+        let found = self.inner.store.list(Some(&area)).map_ok(|object| object.location);
+        Ok(found.try_collect().await?)
     }
 
     async fn delete(&self, path: &ObjectPath) -> Result<()> {
@@ -297,6 +341,16 @@ impl Vault {
             .with_aad_prefix_storage(false)
             .build()?)
     }
+}
+
+/// Where an object lies once it is put aside.
+fn inside(path: &ObjectPath) -> ObjectPath {
+    ObjectPath::from(ASIDE).parts().chain(path.parts()).collect()
+}
+
+/// Where an object that is aside lay before.
+fn outside(path: &ObjectPath) -> ObjectPath {
+    path.parts().skip(1).collect()
 }
 
 /// The decryption of the rows of a version.

@@ -206,7 +206,7 @@ async fn what_is_destroyed_cannot_be_read_even_from_a_copy_of_the_files() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_is_removed_and_what_was_committed_stays() {
+async fn what_a_crash_left_is_put_aside_and_what_was_committed_stays_or_comes_back() {
     let directory = tempfile::tempdir().unwrap();
     let vault = vault(directory.path());
     let committed = written(&vault).await;
@@ -223,7 +223,23 @@ async fn what_a_crash_left_is_removed_and_what_was_committed_stays() {
     assert!(!half.exists());
     query(&vault, &committed, &["district"], "SELECT * FROM persons").await.unwrap();
     assert!(vault.table(&lost, &["district"]).await.is_err());
-    assert_eq!(vault.sweep(&[committed]).await.unwrap(), shuyu_vault::Swept::default());
+    assert!(vault.sweep(std::slice::from_ref(&committed)).await.unwrap().is_empty());
+
+    // A database that forgot everything takes nothing with it, and finds it when it remembers.
+    let sql = "SELECT * FROM persons";
+    assert_eq!(vault.sweep(&[]).await.unwrap().keys, [committed.key]);
+    assert!(query(&vault, &committed, &["district"], sql).await.is_err());
+    assert!(vault.sweep(&[committed.clone(), lost.clone()]).await.unwrap().is_empty());
+    for manifest in [&committed, &lost] {
+        query(&vault, manifest, &["district"], sql).await.unwrap();
+    }
+
+    vault.sweep(std::slice::from_ref(&committed)).await.unwrap();
+    let purged = vault.purge().await.unwrap();
+    assert_eq!((purged.keys, purged.objects.len()), (vec![lost.key], 1));
+    vault.sweep(&[committed.clone(), lost.clone()]).await.unwrap();
+    query(&vault, &committed, &["district"], sql).await.unwrap();
+    assert!(query(&vault, &lost, &["district"], sql).await.is_err());
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl Demo {
             Stage { app, clock, cast, show, given: Map::new(), has_emergency_plan: false };
         let figures = Box::pin(stage.play(&source)).await?;
         stage.show.summary(&figures);
-        drop(stage);
+        stage.app.close().await;
         if !self.json {
             println!("next: shuyu ledger verify --dir {}", dir.display());
         }

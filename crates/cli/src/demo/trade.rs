@@ -146,8 +146,9 @@ impl Stage {
             let (id, invoice) = self.app.invoice(&seller.actor, subscription).await?;
             self.show.did(&seller.name, &format!("invoices {} yuan", invoice.total), &[], None);
             if invoice.total.0 > 0 {
-                self.app.pay(&consumer.actor, id, "transfer").await?;
-                self.show.did(&consumer.name, "pays", &[], None);
+                self.app.pay(&seller.actor, id, "transfer").await?;
+                let what = format!("records that {} has paid", consumer.name);
+                self.show.did(&seller.name, &what, &[], None);
             }
         }
         let settler = self.settler()?;

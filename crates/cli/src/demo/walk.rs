@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Duration;
 use serde_json::{Map, Value};
-use shuyu_casework::{desk::View, simulate};
+use shuyu_casework::{simulate, view::View};
 use shuyu_kernel::{Actor, AgreementId, CaseId, ContentHash, OrganisationId, PersonId};
 use shuyu_law::{ClauseId, Stage};
 use shuyu_server::app::Act;

@@ -77,7 +77,10 @@ fn share(
 ) -> Result<Settlement, String> {
     let invoices = (1..).map(InvoiceId::from_u128).zip(invoices).collect();
     let agreement = AgreementId::from_u128(1);
-    act(&law(city), &operator(), None, SettlementCommand::Share { agreement, invoices, shares })
+    let operator = operator();
+    let command =
+        SettlementCommand::Share { agreement, operator: operator.organisation, invoices, shares };
+    act(&law(city), &operator, None, command)
 }
 
 #[test]
@@ -171,6 +174,7 @@ fn a_part_is_paid_once() {
             .expect("shared");
     let pay = |id| SettlementCommand::PayOut {
         to: Beneficiary::Organisation { id: organisation(id) },
+        operator: organisation(OPERATOR),
         reference: "bank 2".to_owned(),
     };
     assert_eq!(settlement.status(), "shared");

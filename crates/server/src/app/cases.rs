@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shuyu_casework::{Case, case, desk::View};
+use shuyu_casework::{Case, Facts, case, view::View};
 use shuyu_kernel::{Actor, AgreementId, CaseId, ContentHash};
 use shuyu_law::ClauseId;
 use shuyu_store::ActError;
 
-use super::{App, effects::Cause};
+use super::{App, effects::Cause, facts::agreement_of};
+
+/// The effects after which nothing of an agreement is used.
+const ENDS_USE: [&str; 2] = ["agreement.suspend", "agreement.end"];
 
 /// What somebody does in a stage.
 #[derive(Debug, Clone)]
@@ -29,6 +32,27 @@ pub struct Act {
     pub read: ContentHash,
 }
 
+/// What is wanted of a case.
+enum What {
+    /// Something that rests on nothing but the case.
+    Command(case::Command),
+    /// An act, for which facts are gathered in the unit of work: anew when it is tried again.
+    Act(Act),
+}
+
+fn acting(act: Act, facts: Facts) -> case::Acting {
+    case::Acting {
+        stage: act.stage,
+        outcome: act.outcome,
+        role: act.role,
+        form: act.form,
+        documents: act.documents,
+        reason: act.reason,
+        read: act.read,
+        facts,
+    }
+}
+
 impl App {
     /// Opens a case of a procedure.
     pub async fn open_case(
@@ -46,7 +70,7 @@ impl App {
             subject,
             agreement,
         };
-        let (case, _) = self.in_case(actor, id, command).await?;
+        let (case, _) = self.in_case(actor, id, What::Command(command)).await?;
         self.seen(actor, id, &case)
     }
 
@@ -60,18 +84,8 @@ impl App {
         id: CaseId,
         act: Act,
     ) -> Result<(View, Vec<ClauseId>), ActError> {
-        let facts = self.facts(id, &act).await?;
-        let command = case::Command::Act(Box::new(case::Acting {
-            stage: act.stage,
-            outcome: act.outcome,
-            role: act.role,
-            form: act.form,
-            documents: act.documents,
-            reason: act.reason,
-            read: act.read,
-            facts,
-        }));
-        let (case, clauses) = self.in_case(actor, id, command).await?;
+        self.check_kept(actor, id, act.documents.values().copied()).await?;
+        let (case, clauses) = self.in_case(actor, id, What::Act(act)).await?;
         // The act stands: what has not been destroyed yet does not undo it, and is tried again.
         if let Err(error) = self.finish_exits().await {
             tracing::warn!(%error, "a destruction waits to be finished");
@@ -82,7 +96,7 @@ impl App {
     /// Objects to a case whose stage gives time for it.
     pub async fn object(&self, actor: &Actor, id: CaseId, text: &str) -> Result<(), ActError> {
         let command = case::Command::Object { text: text.to_owned() };
-        self.in_case(actor, id, command).await.map(drop)
+        self.in_case(actor, id, What::Command(command)).await.map(drop)
     }
 
     /// Answers an objection.
@@ -94,47 +108,61 @@ impl App {
         answer: &str,
     ) -> Result<(), ActError> {
         let command = case::Command::Answer { number, answer: answer.to_owned() };
-        self.in_case(actor, id, command).await.map(drop)
+        self.in_case(actor, id, What::Command(command)).await.map(drop)
     }
 
     /// Takes a case back.
     pub async fn withdraw(&self, actor: &Actor, id: CaseId, reason: &str) -> Result<(), ActError> {
         let command = case::Command::Withdraw { reason: reason.to_owned() };
-        self.in_case(actor, id, command).await.map(drop)
+        self.in_case(actor, id, What::Command(command)).await.map(drop)
     }
 
     /// Notes that the time of a case's stage has passed, with what follows from it.
     pub(super) async fn note_overdue(&self, id: CaseId) -> Result<(), ActError> {
-        self.in_case(&Actor::system(), id, case::Command::NoteOverdue).await.map(drop)
+        self.in_case(&Actor::system(), id, What::Command(case::Command::NoteOverdue))
+            .await
+            .map(drop)
     }
 
+    /// Does something to a case, with what follows from it, in one unit of work.
     async fn in_case(
         &self,
         actor: &Actor,
         id: CaseId,
-        command: case::Command,
+        what: What,
     ) -> Result<(Case, Vec<ClauseId>), ActError> {
-        self.desk()
-            .run(actor, |unit| {
-                let command = command.clone();
-                async move {
-                    let by_system = unit.actor().has_role("system");
-                    let decided = if by_system {
-                        unit.follow::<Case>(id, command, &[]).await?
-                    } else {
-                        unit.act::<Case>(id, command).await?
-                    };
-                    let mut clauses = decided.clauses;
-                    for event in &decided.events {
-                        for effect in event.effects() {
-                            let cause = Cause { id, case: &decided.state, clauses: &clauses };
-                            self.apply(&unit, effect, &cause).await?;
-                        }
+        let what = &what;
+        let (case, clauses, effects) = self
+            .desk()
+            .run(actor, |unit| async move {
+                let command = match what {
+                    What::Command(command) => command.clone(),
+                    What::Act(act) => {
+                        let facts = self.facts(&unit, id, act).await?;
+                        case::Command::Act(Box::new(acting(act.clone(), facts)))
                     }
-                    clauses.dedup();
-                    Ok((decided.state, clauses))
+                };
+                let decided = if unit.actor().is_system() {
+                    unit.follow::<Case>(id, command, &[]).await?
+                } else {
+                    unit.act::<Case>(id, command).await?
+                };
+                let mut clauses = decided.clauses;
+                let mut effects = Vec::new();
+                for event in &decided.events {
+                    for effect in event.effects() {
+                        let cause = Cause { id, case: &decided.state, clauses: &clauses };
+                        self.apply(&unit, effect, &cause).await?;
+                        effects.push(effect.to_owned());
+                    }
                 }
+                clauses.dedup();
+                Ok((decided.state, clauses, effects))
             })
-            .await
+            .await?;
+        if effects.iter().any(|effect| ENDS_USE.contains(&effect.as_str())) {
+            self.close_late(agreement_of(id, &case, &case.dossier.fields())).await?;
+        }
+        Ok((case, clauses))
     }
 }

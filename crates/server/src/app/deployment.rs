@@ -6,6 +6,7 @@
 //! | `packs/<version>/` | the packs that it has been under; cases keep theirs |
 //! | `keys/` | the ledger's signing key, the keys of tokens and of pseudonyms; owner-only |
 //! | `ledger.vkey` | the ledger's public key: all that verification needs |
+//! | `witness` | the last checkpoint seen, kept outside the database to notice one that went back |
 //! | `shuyu.db` | the database, where it is the embedded one |
 //! | `vault/` | datasets, encrypted |
 //! | `documents/` | what was attached to cases, by content hash |
@@ -28,6 +29,8 @@ use super::token::TokenKey;
 
 /// The name of the configuration file.
 const CONFIG: &str = "shuyu.toml";
+/// The file by whose lock processes know of one another.
+const LOCK: &str = "lock";
 
 /// What `shuyu.toml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,21 +89,26 @@ pub enum DeploymentError {
     },
 }
 
-/// An opened directory. While it lives, no other process can open it for writing.
+/// An opened directory. While it lives, others open it only as its [`Access`] lets them.
 #[derive(Debug)]
 pub struct Deployment {
     dir: PathBuf,
     config: Config,
     laws: Laws,
     is_new: bool,
-    _lock: Option<fs::File>,
+    /// Whether nobody else has it open.
+    is_alone: bool,
+    lock: Option<fs::File>,
 }
 
 /// Whether others may open the directory at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Alone, to act.
-    Exclusive,
+    /// To act: alone on the embedded database, which has one writer; beside others who act on a
+    /// PostgreSQL database.
+    Act,
+    /// To mend: alone, whatever the database.
+    Alone,
     /// Beside whoever acts, to verify.
     ReadOnly,
 }
@@ -124,6 +132,8 @@ impl Deployment {
         for sub in ["keys", "vault", "documents", "ledger", "packs"] {
             make_dir(&dir.join(sub))?;
         }
+        // The database, the configuration and documents are nobody else's to read.
+        owner_only(dir)?;
         for private in ["keys", "documents", "vault"] {
             owner_only(&dir.join(private))?;
         }
@@ -149,7 +159,7 @@ impl Deployment {
         let text = toml_of(&config)
             .map_err(|why| DeploymentError::Config { path: dir.join(CONFIG), why })?;
         write(&dir.join(CONFIG), text.as_bytes())?;
-        Ok(Self { is_new: true, ..Self::open(dir, Access::Exclusive)? })
+        Ok(Self { is_new: true, ..Self::open(dir, Access::Act)? })
     }
 
     /// Opens the deployment in `dir`.
@@ -164,11 +174,15 @@ impl Deployment {
             why: error.message().to_owned(),
         })?;
         let lock = match access {
-            Access::Exclusive if config.postgres.is_none() => Some(lock(dir)?),
-            Access::Exclusive | Access::ReadOnly => None,
+            Access::ReadOnly => None,
+            Access::Act | Access::Alone => Some(open_lock(dir)?),
+        };
+        let is_alone = match &lock {
+            None => false,
+            Some(lock) => take_lock(dir, lock, access == Access::Act && config.postgres.is_some())?,
         };
         let laws = load_laws(dir, &config)?;
-        Ok(Self { dir: dir.to_owned(), config, laws, is_new: false, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), config, laws, is_new: false, is_alone, lock })
     }
 
     /// The directory.
@@ -179,6 +193,21 @@ impl Deployment {
     /// Whether it was made just now, so that nothing can have happened in it yet.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether nobody else has it open: only then is what lies half-done left by a crash.
+    pub fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    /// Lets others act beside this process, where the database can bear it.
+    pub(super) fn admit_others(&self) -> Result<(), DeploymentError> {
+        match &self.lock {
+            Some(lock) if self.config.postgres.is_some() => {
+                lock.lock_shared().map_err(io_at(&self.dir.join(LOCK)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What `shuyu.toml` says.
@@ -266,13 +295,25 @@ fn write_packs(dir: &Path, packs: &Packs, city: &str) -> Result<(), DeploymentEr
     Ok(())
 }
 
-fn lock(dir: &Path) -> Result<fs::File, DeploymentError> {
-    let path = dir.join("lock");
-    let file = fs::File::create(&path).map_err(io_at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+fn open_lock(dir: &Path) -> Result<fs::File, DeploymentError> {
+    let path = dir.join(LOCK);
+    fs::File::create(&path).map_err(io_at(&path))
+}
+
+/// Takes the lock: alone if it can be had, or else, `beside` others who let it be shared. Tells
+/// whether it was had alone.
+fn take_lock(dir: &Path, lock: &fs::File, beside: bool) -> Result<bool, DeploymentError> {
+    let outcome = match lock.try_lock() {
+        Ok(()) => return Ok(true),
+        Err(fs::TryLockError::WouldBlock) if beside => lock.try_lock_shared(),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => Ok(false),
         Err(fs::TryLockError::WouldBlock) => Err(DeploymentError::Busy(dir.to_owned())),
-        Err(fs::TryLockError::Error(cause)) => Err(DeploymentError::Io { path, cause }),
+        Err(fs::TryLockError::Error(cause)) => {
+            Err(DeploymentError::Io { path: dir.join(LOCK), cause })
+        }
     }
 }
 
@@ -285,7 +326,7 @@ fn make_dir(path: &Path) -> Result<(), DeploymentError> {
 }
 
 /// Writes a file whole or not at all: under another name, synced, then renamed.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), DeploymentError> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), DeploymentError> {
     let staging = path.with_extension("part");
     let outcome = (|| {
         let mut file = fs::File::create(&staging)?;

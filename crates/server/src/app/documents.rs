@@ -5,7 +5,7 @@ use std::{fs, io, path::PathBuf};
 use shuyu_casework::Case;
 use shuyu_kernel::{Actor, CaseId, ContentHash};
 use shuyu_law::Rule;
-use shuyu_store::{ActError, Entry, StreamId};
+use shuyu_store::{ActError, Entry, StreamId, Trail};
 
 use super::App;
 
@@ -13,6 +13,9 @@ use super::App;
 pub const LARGEST_DOCUMENT_BYTES: usize = 64 << 20;
 
 pub(super) const READ_BY_PARTIES: Rule = Rule::new("documents-read-by-parties");
+pub(super) const KEPT_BEFORE: Rule = Rule::new("documents-kept-before");
+
+const KEEP: &str = "document.keep";
 
 /// Why a document cannot be kept or read.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +61,29 @@ impl App {
         })
         .await
         .map_err(io::Error::other)??;
-        self.desk().journal(actor, entry(hash, "document.keep")).await?;
+        self.desk().journal(actor, entry(hash, KEEP)).await?;
         Ok(hash)
+    }
+
+    /// Refuses to attach what the actor's organisation has not handed in: a hash alone is no
+    /// document, and who knows another's is not given it to read.
+    pub(super) async fn check_kept(
+        &self,
+        actor: &Actor,
+        case: CaseId,
+        documents: impl Iterator<Item = ContentHash>,
+    ) -> Result<(), ActError> {
+        for hash in documents {
+            let trail = Trail { act: Some(KEEP.to_owned()), ..Trail::of(subject(hash)) };
+            let kept = self.desk().entries(&trail).await?;
+            if kept.iter().any(|entry| entry.organisation == actor.organisation) {
+                continue;
+            }
+            let refusal = self.law().refuse(KEPT_BEFORE, &[("document", &hash.to_string())]);
+            let subject = StreamId::of::<Case>(case);
+            return Err(self.desk().refuse(actor, &subject, "case.act", refusal).await);
+        }
+        Ok(())
     }
 
     /// Reads a document that is attached to a case, if the actor may read the case. The read is
@@ -93,9 +117,13 @@ impl App {
     }
 }
 
+fn subject(hash: ContentHash) -> StreamId {
+    StreamId::new("document", &hash)
+}
+
 fn entry(hash: ContentHash, act: &str) -> Entry {
     Entry {
-        subject: StreamId::new("document", &hash),
+        subject: subject(hash),
         act: act.to_owned(),
         clauses: Vec::new(),
         body: serde_json::json!({}),

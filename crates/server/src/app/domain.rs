@@ -1,21 +1,24 @@
 //! The operation domain: what a grant holds, sessions, jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use shuyu_casework::Agreement;
+use shuyu_casework::{Agreement, Person, Scenario, scenario};
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{
     ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Operation, Sample, Sheet,
     SubjectKind, Terms, default_label,
 };
-use shuyu_kernel::{Actor, GrantId, JobId, ResourceId, SessionId};
+use shuyu_kernel::{
+    Actor, AgreementId, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
+};
 use shuyu_law::Rule;
 use shuyu_store::{ActError, StreamId, Unit};
 
 use super::{App, effects::Cause};
 
 pub(super) const RESOURCE_SUPPLIED: Rule = Rule::new("grant-of-supplied-resource");
+pub(super) const PEOPLE_WITH_ACCESS: Rule = Rule::new("work-by-people-with-access");
 
 /// An item of a data request, as forms write it.
 #[derive(Debug, serde::Deserialize)]
@@ -45,6 +48,7 @@ impl App {
         grant: GrantId,
         operation: Operation,
     ) -> Result<SessionId, ActError> {
+        self.check_access(actor, grant, "session.open").await?;
         self.enclave().open_session(actor, grant, operation).await
     }
 
@@ -91,12 +95,30 @@ impl App {
         sql: &str,
         purpose: &str,
     ) -> Result<JobId, ActError> {
+        self.check_access(actor, grant, "job.submit").await?;
         self.enclave().submit_job(actor, grant, sql, purpose).await
     }
 
     /// Runs a frozen job on the full data; its output lies in quarantine.
     pub async fn run_job(&self, actor: &Actor, job: JobId) -> Result<Job, ActError> {
         self.enclave().run_job(actor, job).await
+    }
+
+    /// Refuses a person named in a grant who has no access under its agreement any more.
+    async fn check_access(&self, actor: &Actor, grant: GrantId, act: &str) -> Result<(), ActError> {
+        let Some((_, grant)) = self.desk().find::<Grant>(grant).await? else { return Ok(()) };
+        if !grant.terms.people.contains(&actor.person) {
+            // The grant itself refuses them.
+            return Ok(());
+        }
+        let person = self.desk().find::<Person>(actor.person).await?;
+        let (operator, agreement) = (grant.terms.operator, grant.terms.agreement);
+        if person.is_some_and(|(_, person)| has_access(&person, operator, agreement)) {
+            return Ok(());
+        }
+        let refusal = self.law().refuse(PEOPLE_WITH_ACCESS, &[]);
+        let subject = StreamId::of::<Person>(actor.person);
+        Err(self.desk().refuse(actor, &subject, act, refusal).await)
     }
 
     /// The terms of the grant that a data request comes to: granted columns with their labels,
@@ -106,8 +128,31 @@ impl App {
         unit: &Unit,
         cause: &Cause<'_>,
     ) -> Result<Terms, ActError> {
-        let agreement_id = self.field_of(unit, cause, "agreement").await?;
+        let agreement_id = cause.agreement();
         let agreement = unit.load::<Agreement>(agreement_id).await?;
+        let scenario: ScenarioId = self.field_of(unit, cause, "scenario").await?;
+        let is_approved = unit.find::<Scenario>(scenario).await?.is_some_and(|(_, it)| {
+            it.agreement == agreement_id && matches!(it.status, scenario::Status::Approved { .. })
+        });
+        if !is_approved {
+            return Err(self
+                .incomplete(unit, cause, "an approved scenario of the agreement")
+                .await);
+        }
+        let people: BTreeSet<PersonId> = self.field_of(unit, cause, "people").await?;
+        for id in &people {
+            let person = unit.find::<Person>(*id).await?.map(|(_, person)| person);
+            let works = person
+                .is_some_and(|person| has_access(&person, agreement.terms.operator, agreement_id));
+            if !works {
+                let refusal = self.law().refuse(PEOPLE_WITH_ACCESS, &[]).because(format!(
+                    "`{id}` has no access under the agreement; it is opened in a case of its own"
+                ));
+                return Err(unit
+                    .refuse(&StreamId::of::<Person>(*id), "grant.issue", refusal)
+                    .await);
+            }
+        }
         let wanted: Vec<Wanted> = self.field_of(unit, cause, "items").await?;
         let mut items = Vec::new();
         for Wanted { resource: id, columns } in wanted {
@@ -128,15 +173,20 @@ impl App {
         };
         Ok(Terms {
             agreement: agreement_id,
-            scenario: self.field_of(unit, cause, "scenario").await?,
+            scenario,
             operator: agreement.terms.operator,
             items,
             operations: self.field_of(unit, cause, "operations").await?,
-            people: self.field_of(unit, cause, "people").await?,
+            people,
             from: morning(from),
             to: morning(last.checked_add_days(Days::new(1)).unwrap_or(last)),
         })
     }
+}
+
+/// Whether a person works for an operator, with access under its agreement.
+fn has_access(person: &Person, operator: OrganisationId, agreement: AgreementId) -> bool {
+    person.is_open && person.organisation == operator && person.access.contains(&agreement)
 }
 
 /// A granted resource: the columns asked for, and its subject key to count by.

@@ -14,8 +14,8 @@ use shuyu_casework::{
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{Grant, GrantCommand};
 use shuyu_kernel::{
-    AgreementId, CaseId, Fen, GrantId, OrganisationId, PersonId, ProductId, ResourceId, ScenarioId,
-    Share, TaskId,
+    Actor, AgreementId, CaseId, Fen, GrantId, OrganisationId, PersonId, ProductId, ResourceId,
+    ScenarioId, Share, TaskId,
 };
 use shuyu_law::{ClauseId, Rule};
 use shuyu_market::{
@@ -29,7 +29,12 @@ use shuyu_oversight::{
 };
 use shuyu_store::{ActError, Filter, StreamId, Unit};
 
-use super::{App, content_of, facts::id_in, same_number};
+use super::{
+    App, content_of,
+    domain::PEOPLE_WITH_ACCESS,
+    facts::{agreement_of, id_in},
+    same_number,
+};
 
 pub(super) const DOSSIER_COMPLETE: Rule = Rule::new("effect-dossier-complete");
 
@@ -45,12 +50,9 @@ impl Cause<'_> {
         self.case.dossier.fields()
     }
 
-    /// The agreement that the case is about: named in its dossier or at its opening, or the one
-    /// that it makes, which has its number.
-    fn agreement(&self) -> AgreementId {
-        id_in(&self.fields(), "agreement")
-            .or(self.case.agreement)
-            .unwrap_or_else(|| same_number(self.id))
+    /// The agreement that the case is about.
+    pub(super) fn agreement(&self) -> AgreementId {
+        agreement_of(self.id, self.case, &self.fields())
     }
 }
 
@@ -330,6 +332,21 @@ impl App {
         Ok(())
     }
 
+    /// Closes what was opened under an agreement while it was being suspended or ended.
+    pub(super) async fn close_late(&self, id: AgreementId) -> Result<(), ActError> {
+        let unit = self.desk().unit(&Actor::system());
+        match unit.load::<Agreement>(id).await?.status {
+            agreement::Status::Suspended { ground, .. } => {
+                self.suspend_all(&unit, id, &ground, &[]).await?;
+            }
+            agreement::Status::Ended { ground, .. } => {
+                self.end_all(&unit, id, &ground, &[]).await?;
+            }
+            _ => {}
+        }
+        unit.commit().await.map(drop)
+    }
+
     async fn restore(&self, unit: &Unit, cause: &Cause<'_>) -> Result<(), ActError> {
         let (agreement, clauses) = (cause.agreement(), cause.clauses);
         let restored = unit.load::<Agreement>(agreement).await?;
@@ -425,7 +442,13 @@ impl App {
         let agreement = cause.agreement();
         let people: Vec<PersonId> = self.field_of(unit, cause, "people").await?;
         let trained = cause.fields().contains_key("training");
+        let operator = unit.load::<Agreement>(agreement).await?.terms.operator;
         for id in people {
+            if unit.load::<Person>(id).await?.organisation != operator {
+                let refusal = self.law().refuse(PEOPLE_WITH_ACCESS, &[]);
+                let subject = StreamId::of::<Person>(id);
+                return Err(unit.refuse(&subject, "person.open_access", refusal).await);
+            }
             if trained {
                 let train = person::Command::Train { training: cause.id.to_string() };
                 unit.follow::<Person>(id, train, cause.clauses).await?;

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shuyu_casework::{Agreement, Case, agreement};
+use shuyu_enclave::Grant;
 use shuyu_kernel::{Actor, AgreementId, CaseId, DatasetId, PersonId};
-use shuyu_law::ClauseId;
+use shuyu_law::{Attributes, ClauseId};
 use shuyu_oversight::{Destruction, DestructionCommand, DestructionId, DestructionStatus, Shown};
 use shuyu_store::{ActError, Entry, Filter, StreamId, Unit};
-use shuyu_vault::{Certificate, Dataset, DatasetCommand, DatasetState};
+use shuyu_vault::{Certificate, Dataset, DatasetCommand, DatasetState, Swept};
 
 use super::{App, effects::Cause, same_number, store};
 
@@ -25,9 +26,7 @@ impl App {
         unit: &Unit,
         cause: &Cause<'_>,
     ) -> Result<(), ActError> {
-        let agreement = super::facts::id_in(&cause.case.dossier.fields(), "agreement")
-            .or(cause.case.agreement)
-            .unwrap_or_else(|| same_number(cause.id));
+        let agreement = cause.agreement();
         let mut objects = BTreeSet::new();
         for (id, dataset) in self.held_for(agreement).await? {
             let reason = cause.case.title.clone();
@@ -78,24 +77,28 @@ impl App {
         let Some((_, case)) = self.desk().find::<Case>(case).await.map_err(store)? else {
             return Ok(());
         };
-        // Those who said yes in the case have approved, and one of them witnesses.
-        let mut approvers: Vec<PersonId> = Vec::new();
+        // Those who said yes in the case have approved, as far as the law lets them approve a
+        // destruction, and one of them witnesses.
+        let mut approvers: Vec<(PersonId, Actor)> = Vec::new();
         for act in case.dossier.acts.iter().filter(|act| !act.negative) {
-            if act.person != ordered.ordered_by && !approvers.contains(&act.person) {
-                approvers.push(act.person);
+            let known = approvers.iter().any(|(person, _)| *person == act.person);
+            if act.person == ordered.ordered_by || known {
+                continue;
+            }
+            let actor = self.actor(act.person).await?;
+            let nothing = Attributes::new();
+            let may = self.desk().judge::<Destruction>(&actor, id, "approve", &ordered, &nothing);
+            if may.is_ok() {
+                approvers.push((act.person, actor));
             }
         }
         let clauses: Vec<ClauseId> =
             self.law().refuse(shuyu_vault::DESTRUCTION_IS_PROVED, &[]).clauses;
         let mut status = ordered.status;
         if status == DestructionStatus::Ordered {
-            for person in &approvers {
-                let actor = self.actor(*person).await?;
-                let unit = self.desk().unit(&actor);
-                let approved =
-                    unit.follow::<Destruction>(id, DestructionCommand::Approve, &clauses).await?;
-                unit.commit().await?;
-                status = approved.state.status;
+            for (_, actor) in &approvers {
+                let approve = DestructionCommand::Approve;
+                status = self.desk().act::<Destruction>(actor, id, approve).await?.state.status;
                 if status == DestructionStatus::Approved {
                     break;
                 }
@@ -107,7 +110,7 @@ impl App {
         let Some(agreement) = ordered.agreement else { return Ok(()) };
         let shown = self.destroy_all(agreement, &clauses).await?;
         let by = self.actor(ordered.ordered_by).await?;
-        let witness = approvers.first().copied().unwrap_or(ordered.ordered_by);
+        let witness = approvers.first().map_or(ordered.ordered_by, |(person, _)| *person);
         self.desk()
             .run(&by, |unit| {
                 let (shown, clauses) = (shown.clone(), clauses.clone());
@@ -139,11 +142,7 @@ impl App {
         agreement: AgreementId,
         clauses: &[ClauseId],
     ) -> Result<Vec<Shown>, ActError> {
-        let mut shown = vec![Shown {
-            object: agreement.to_string(),
-            is_readable: false,
-            detail: "its grants have ended: no session opens under them".to_owned(),
-        }];
+        let mut shown = vec![self.use_of(agreement).await?];
         for (id, dataset) in self.held_for(agreement).await? {
             let certificate = match &dataset.state {
                 DatasetState::Destroyed { certificate } => certificate.clone(),
@@ -160,6 +159,18 @@ impl App {
             });
         }
         Ok(shown)
+    }
+
+    /// Whether anything can still be read under an agreement: each of its grants is tried.
+    async fn use_of(&self, agreement: AgreementId) -> Result<Shown, ActError> {
+        let grants = self.desk().list::<Grant>(&Filter::parent(agreement)).await.map_err(store)?;
+        let stands = |grant: &Grant| grant.check_standing(self.now(), self.law()).is_ok();
+        let standing = grants.iter().filter(|(_, grant)| stands(grant)).count();
+        Ok(Shown {
+            object: agreement.to_string(),
+            is_readable: standing > 0,
+            detail: format!("of its {} grants {standing} can be used", grants.len()),
+        })
     }
 
     async fn destroy_one(
@@ -213,18 +224,20 @@ impl App {
             .collect())
     }
 
-    /// What a crash left half-done is taken up or removed.
-    pub(super) async fn recover(&self) -> Result<(), super::OpenError> {
+    /// Puts aside what no dataset version uses, and brings back what one does.
+    pub(super) async fn sweep(&self) -> Result<Swept, super::OpenError> {
         let datasets = self.desk().list::<Dataset>(&Filter::default()).await?;
         let committed: Vec<_> =
             datasets.iter().flat_map(|(_, dataset)| dataset.manifests()).collect();
-        let swept = self.vault().sweep(&committed).await?;
-        if !swept.objects.is_empty() || !swept.keys.is_empty() {
-            tracing::info!(
-                objects = swept.objects.len(),
-                keys = swept.keys.len(),
-                "swept leftovers"
-            );
+        Ok(self.vault().sweep(&committed).await?)
+    }
+
+    /// What a crash left half-done is taken up or cleared away.
+    pub(super) async fn recover(&self) -> Result<(), super::OpenError> {
+        let swept = self.sweep().await?;
+        if !swept.is_empty() {
+            let (objects, keys) = (swept.objects.len(), swept.keys.len());
+            tracing::info!(objects, keys, "put aside or cleared away what no version uses");
         }
         self.enclave().recover().await?;
         if let Err(error) = self.finish_exits().await {

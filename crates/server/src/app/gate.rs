@@ -1,6 +1,6 @@
 //! The one gate: requests for release, their reviews, and what was released.
 
-use shuyu_enclave::Release;
+use shuyu_enclave::{Release, ReleaseCommand};
 use shuyu_kernel::{Actor, ContentHash, JobId, ReleaseId};
 use shuyu_market::{QueryError, ReleasedTable};
 use shuyu_store::{ActError, StreamId};
@@ -28,6 +28,29 @@ impl App {
         form: &str,
     ) -> Result<ReleaseId, ActError> {
         self.enclave().request_release(actor, job, purpose, form).await
+    }
+
+    /// Changes what an output is to be used for, and in which form. It is checked again, and its
+    /// reviews begin anew.
+    pub async fn amend_release(
+        &self,
+        actor: &Actor,
+        id: ReleaseId,
+        purpose: &str,
+        form: &str,
+    ) -> Result<Release, ActError> {
+        self.enclave().amend_release(actor, id, purpose, form).await
+    }
+
+    /// Takes a release back: nothing of it is handed out any more, nor of what was made of it.
+    pub async fn withdraw_release(
+        &self,
+        actor: &Actor,
+        id: ReleaseId,
+        reason: &str,
+    ) -> Result<Release, ActError> {
+        let withdraw = ReleaseCommand::Withdraw { reason: reason.to_owned() };
+        Ok(self.desk().act::<Release>(actor, id, withdraw).await?.state)
     }
 
     /// Approves the content of this hash for release.

@@ -8,18 +8,23 @@ mod delivery;
 pub mod deployment;
 mod documents;
 mod domain;
+mod duties;
 mod effects;
 mod exit;
 mod facts;
 mod gate;
+mod grants;
 pub mod password;
 mod people;
 mod prove;
 mod reads;
+mod sign_in;
 mod supervise;
 mod supply;
 pub mod token;
 mod trade;
+mod watch;
+mod witness;
 
 use std::{
     path::{Path, PathBuf},
@@ -38,13 +43,15 @@ pub use delivery::{Downloaded, TradeError};
 pub use deployment::{Access, Config, Deployment, DeploymentError};
 pub use documents::{DocumentError, LARGEST_DOCUMENT_BYTES};
 pub use gate::GateError;
-pub use people::{NewPerson, SignInError};
+pub use people::NewPerson;
 pub use prove::ProveError;
 pub(crate) use reads::CONCERNED;
+pub use sign_in::SignInError;
 pub use supervise::Fallen;
 pub use supply::{Delivered, SupplyError};
 use token::TokenKey;
 pub use trade::NewProduct;
+pub use witness::{Behind, WITNESS};
 
 /// The application: one deployment, opened.
 #[derive(Clone)]
@@ -52,8 +59,8 @@ pub struct App(Arc<Parts>);
 
 struct Parts {
     dir: PathBuf,
-    /// Kept for its lock: nobody else opens the directory while this lives.
-    _deployment: Deployment,
+    /// Kept for its lock, too.
+    deployment: Deployment,
     desk: Desk,
     ids: Ids,
     clock: Arc<dyn Clock>,
@@ -61,6 +68,8 @@ struct Parts {
     vault: Vault,
     enclave: Enclave,
     tokens: TokenKey,
+    turns: sign_in::Turns,
+    watch: tokio::sync::Mutex<watch::Watch>,
 }
 
 impl std::fmt::Debug for App {
@@ -85,20 +94,44 @@ pub enum OpenError {
         .0.display()
     )]
     Empty(PathBuf),
+    /// The database is older than what was seen of it.
+    #[error(transparent)]
+    Behind(#[from] Behind),
     /// The vault.
     #[error("the vault: {0}")]
     Vault(#[from] VaultError),
     /// What a crash left could not be taken up.
     #[error(transparent)]
     Act(#[from] ActError),
-    /// The threads on which work is done cannot be started.
-    #[error("threads cannot be started: {0}")]
-    Threads(#[from] std::io::Error),
+    /// The operating system refused a file or a thread.
+    #[error("a file or a thread: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 impl App {
-    /// Opens a deployment: database, vault, domain. What a crash left half-done is removed.
+    /// Opens a deployment to act in it: database, vault, domain. What a crash left half-done is
+    /// taken up or cleared away.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Behind`] if the database has gone back behind what was witnessed.
     pub async fn open(
+        deployment: Deployment,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let app = Self::open_as_it_is(deployment, clock, entropy).await?;
+        app.check_witness().await?;
+        if app.0.deployment.is_alone() {
+            app.recover().await?;
+        }
+        app.0.deployment.admit_others()?;
+        app.witness().await?;
+        Ok(app)
+    }
+
+    /// Opens a deployment and leaves everything in it as it is: to look at, or to mend.
+    pub async fn open_as_it_is(
         deployment: Deployment,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -113,6 +146,7 @@ impl App {
         )
         .await?;
         if !deployment.is_new() && desk.size().await? == 0 {
+            desk.close().await;
             return Err(OpenError::Empty(deployment.dir().to_owned()));
         }
         let vault = Vault::local(
@@ -128,9 +162,8 @@ impl App {
             deployment.pseudonym_secret()?,
             deployment.config().domain,
         )?;
-        let app = Self(Arc::new(Parts {
+        Ok(Self(Arc::new(Parts {
             dir: deployment.dir().to_owned(),
-
             ids,
             tokens: deployment.token_key()?,
             desk,
@@ -138,10 +171,19 @@ impl App {
             entropy,
             vault,
             enclave,
-            _deployment: deployment,
-        }));
-        app.recover().await?;
-        Ok(app)
+            turns: sign_in::Turns::default(),
+            watch: tokio::sync::Mutex::default(),
+            deployment,
+        })))
+    }
+
+    /// Ends work: what was last signed is witnessed, and the database is closed. Whoever still
+    /// acts is told that it is.
+    pub async fn close(self) {
+        if let Err(error) = self.witness().await {
+            tracing::warn!(%error, "the checkpoint is not witnessed");
+        }
+        self.desk().clone().close().await;
     }
 
     /// The store.
@@ -186,9 +228,12 @@ pub const ACTIONS: &[&str] =
 
 /// The rules that the composition enforces.
 pub const RULES: &[Rule] = &[
-    people::MAY_SIGN_IN,
+    sign_in::MAY_SIGN_IN,
     documents::READ_BY_PARTIES,
+    documents::KEPT_BEFORE,
     effects::DOSSIER_COMPLETE,
+    facts::ONE_AGREEMENT,
+    domain::PEOPLE_WITH_ACCESS,
     supply::DATA_OF_PROVIDER,
     domain::RESOURCE_SUPPLIED,
     prove::LEDGER_PROVES,

@@ -1,27 +1,18 @@
-//! Organisations and people: registering, signing in, in which roles somebody acts.
+//! Organisations and people: registering them, and in which roles somebody acts.
 
 use std::collections::BTreeSet;
 
-use chrono::Duration;
 use serde_json::json;
 use shuyu_casework::{Case, Organisation, Person, organisation, person};
 use shuyu_kernel::{Actor, CaseId, OrganisationId, PersonId};
-use shuyu_law::{ClauseId, Rule};
-use shuyu_store::{ActError, Entry, Filter, Receipt, StoreError, StreamId};
+use shuyu_law::ClauseId;
+use shuyu_store::{ActError, Entry, Receipt, StreamId};
 
 use super::{
-    App,
+    App, SignInError,
     password::{self, PasswordError, PasswordHash},
-    token::{Token, TokenError},
+    token::TokenError,
 };
-
-/// A token is good for this long.
-const TOKEN_HOURS: i64 = 8;
-/// So many wrong passwords within [`LOCK_MINUTES`] lock a sign-in name for as long.
-const WRONG_PASSWORDS: u64 = 5;
-const LOCK_MINUTES: i64 = 30;
-
-pub(super) const MAY_SIGN_IN: Rule = Rule::new("sign-in-known");
 
 /// A person to be registered.
 #[derive(Debug, Clone)]
@@ -36,29 +27,6 @@ pub struct NewPerson {
     pub password: String,
     /// Their roles, among those of the organisation.
     pub roles: BTreeSet<String>,
-}
-
-/// Why somebody is not signed in.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// Name and password do not fit, or the person is closed. Which of them is not said.
-    #[error("the sign-in name or the password is wrong")]
-    Wrong,
-    /// Too many wrong passwords.
-    #[error("too many wrong passwords: try again in {LOCK_MINUTES} minutes")]
-    Locked,
-    /// The token.
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The password cannot be used.
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// The act.
-    #[error(transparent)]
-    Act(#[from] ActError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl App {
@@ -126,6 +94,16 @@ impl App {
         Ok(id)
     }
 
+    /// Does something else to an organisation: corrects its record, binds it to roles, closes it.
+    pub async fn change_organisation(
+        &self,
+        actor: &Actor,
+        id: OrganisationId,
+        command: organisation::Command,
+    ) -> Result<Organisation, ActError> {
+        Ok(self.desk().act::<Organisation>(actor, id, command).await?.state)
+    }
+
     /// Registers a person of an organisation.
     pub async fn register_person(
         &self,
@@ -157,6 +135,27 @@ impl App {
         Ok(id)
     }
 
+    /// Gives a person these roles of their organisation's, and no others.
+    pub async fn bind_person(
+        &self,
+        actor: &Actor,
+        id: PersonId,
+        roles: BTreeSet<String>,
+    ) -> Result<Person, ActError> {
+        self.desk()
+            .run(actor, |unit| {
+                let roles = roles.clone();
+                async move {
+                    let organisation = unit.load::<Person>(id).await?.organisation;
+                    let organisation = unit.load::<Organisation>(organisation).await?;
+                    let organisation_roles = organisation.roles;
+                    let bind = person::Command::Bind { organisation_roles, roles };
+                    Ok(unit.act::<Person>(id, bind).await?.state)
+                }
+            })
+            .await
+    }
+
     /// Ends a person's signing in, with everything that they may do.
     pub async fn close_person(
         &self,
@@ -179,53 +178,6 @@ impl App {
     /// what was answered, stays.
     pub async fn erase_objections(&self, actor: &Actor, id: CaseId) -> Result<Receipt, ActError> {
         self.desk().erase::<Case>(actor, id).await
-    }
-
-    /// Signs a person in: a bearer token, if name and password fit.
-    pub async fn sign_in(&self, sign_in: &str, password: &str) -> Result<String, SignInError> {
-        let (id, person) = self.check_password(sign_in, password).await?;
-        let actor = self.acting(id, &person).await?;
-        let entry = Entry::new(StreamId::of::<Person>(id), "person.sign_in", json!({}));
-        self.desk().journal(&actor, entry).await?;
-        let expires_at = self.now() + Duration::hours(TOKEN_HOURS);
-        Ok(self.0.tokens.seal(&Token { person: id, epoch: person.epoch, expires_at }))
-    }
-
-    /// Who signs in by this name with this password. What does not fit is recorded, and too much
-    /// of it locks the name for a while.
-    async fn check_password(
-        &self,
-        sign_in: &str,
-        password: &str,
-    ) -> Result<(PersonId, Person), SignInError> {
-        // What was typed stays in the log for ever, and may be somebody's name.
-        let subject = StreamId::new("sign_in", &self.0.tokens.disguise(sign_in));
-        let since = self.now() - Duration::minutes(LOCK_MINUTES);
-        let until = self.now() + Duration::microseconds(1);
-        let wrong = self.desk().count(&subject, "sign_in.refuse", since, until).await?;
-        if wrong >= WRONG_PASSWORDS {
-            return Err(SignInError::Locked);
-        }
-        let found = self.desk().list::<Person>(&Filter::name(sign_in)).await?;
-        let found = found.into_iter().find(|(_, person)| person.is_open);
-        let hash = found.as_ref().and_then(|(_, person)| of_kept(&person.password_hash));
-        let given = password.to_owned();
-        let fits = tokio::task::spawn_blocking(move || {
-            if let Some(hash) = hash {
-                return password::verify(&given, &hash);
-            }
-            password::verify_nobody(&given);
-            false
-        })
-        .await
-        .unwrap_or(false);
-        if let Some(found) = found.filter(|_| fits) {
-            return Ok(found);
-        }
-        let refusal = self.law().refuse(MAY_SIGN_IN, &[]);
-        let entry = Entry::new(subject, "sign_in.refuse", json!({ "refused": refusal.rule }));
-        self.desk().journal(&Actor::system(), Entry { clauses: refusal.clauses, ..entry }).await?;
-        Err(SignInError::Wrong)
     }
 
     /// Changes the actor's own password. The one that holds is asked for again, so that whoever
@@ -282,7 +234,7 @@ impl App {
         self.acting(id, &person).await
     }
 
-    async fn acting(&self, id: PersonId, person: &Person) -> Result<Actor, ActError> {
+    pub(super) async fn acting(&self, id: PersonId, person: &Person) -> Result<Actor, ActError> {
         let organisation = person.organisation;
         let found = self.desk().find::<Organisation>(organisation).await?;
         let (_, organisation) =
@@ -300,8 +252,4 @@ impl App {
 
 fn kept(hash: &PasswordHash) -> String {
     serde_json::to_string(hash).unwrap_or_default()
-}
-
-fn of_kept(text: &str) -> Option<PasswordHash> {
-    serde_json::from_str(text).ok()
 }

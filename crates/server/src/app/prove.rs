@@ -2,12 +2,14 @@
 
 use std::{fs, io, path::Path};
 
+use serde_json::json;
+use shuyu_kernel::Actor;
 use shuyu_law::Rule;
 use shuyu_ledger::{Bundle, BundleError, HashSuite, InclusionProof, ProofError, Tile, Tree};
-use shuyu_store::{Fault, Filter, StoreError};
-use shuyu_vault::{Dataset, DatasetState};
+use shuyu_store::{Entry, Fault, Filter, StoreError, StreamId};
+use shuyu_vault::{Dataset, DatasetState, Swept};
 
-use super::App;
+use super::{App, OpenError};
 
 /// The rule on which proving rests: the log can be verified, and state follows from it.
 pub const LEDGER_PROVES: Rule = Rule::new("ledger-proves");
@@ -52,6 +54,24 @@ impl App {
             }
         }
         Ok(faults)
+    }
+
+    /// Destroys what the vault has put aside because no dataset version is known to use it. Refused
+    /// while the ledger does not verify or does not continue what was witnessed: versions that it
+    /// forgot would go with the rest. What was destroyed stands in the log.
+    pub async fn purge_vault(&self) -> Result<Swept, OpenError> {
+        self.check_witness().await?;
+        let faults = self.verify().await?.len();
+        if faults > 0 {
+            return Err(StoreError::Unsound(faults).into());
+        }
+        // What lies aside and is named comes back first.
+        self.sweep().await?;
+        let purged = self.vault().purge().await?;
+        let body = json!({ "keys": purged.keys, "objects": purged.objects });
+        let entry = Entry::new(StreamId::new("vault", &"aside"), "vault.purge", body);
+        self.desk().journal(&Actor::system(), entry).await?;
+        Ok(purged)
     }
 
     /// A proof that the entry at `index` is in the log, as it stood with `size` entries.

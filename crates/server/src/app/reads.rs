@@ -4,14 +4,18 @@
 use std::any::Any;
 
 use serde_json::{Map, Value, json};
-use shuyu_casework::{Agreement, Case, desk::View};
+use shuyu_casework::{Agreement, Case, view::View};
 use shuyu_catalogue::Resource;
-use shuyu_kernel::{Actor, AgreementId, CaseId, OrganisationId, ResourceId};
+use shuyu_kernel::{Actor, CaseId, OrganisationId, ResourceId};
 use shuyu_law::{Attribute, Attributes};
 use shuyu_oversight::{Notice, NoticeId};
 use shuyu_store::{ActError, Entity, Entry, Fault, Filter, Recorded, StoreError, StreamId, Trail};
 
-use super::{App, facts::id_in, same_number};
+use super::{
+    App,
+    facts::{agreement_of, id_in},
+    same_number,
+};
 
 /// How many entities are looked at together when a list is read.
 const PAGE: u32 = 256;
@@ -135,13 +139,13 @@ impl App {
         Ok(self.verify().await?)
     }
 
-    fn log(&self) -> StreamId {
+    pub(super) fn log(&self) -> StreamId {
         StreamId::new("ledger", &self.desk().verifier().name())
     }
 
     pub(super) fn seen(&self, actor: &Actor, id: CaseId, case: &Case) -> Result<View, ActError> {
         let law = self.desk().laws().of(Some(&case.pack))?;
-        Ok(shuyu_casework::desk::view(law, id, case, actor))
+        Ok(shuyu_casework::view::view(law, id, case, actor))
     }
 
     /// Whom a case concerns, by what its dossier says, with `fields` that are being filled in.
@@ -152,9 +156,7 @@ impl App {
         fields: &Map<String, Value>,
     ) -> Result<Parties, StoreError> {
         let mut parties = Parties::default();
-        // An admission makes the agreement that has its own number.
-        let agreement: AgreementId =
-            case.agreement.or(id_in(fields, "agreement")).unwrap_or_else(|| same_number(id));
+        let agreement = agreement_of(id, case, fields);
         match self.desk().find::<Agreement>(agreement).await? {
             Some((_, agreement)) => parties.operators.push(agreement.terms.operator),
             None => parties.operators.extend(id_in::<OrganisationId>(fields, "operator")),

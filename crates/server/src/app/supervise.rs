@@ -3,8 +3,10 @@
 use chrono::{DateTime, Utc};
 use shuyu_casework::{Agreement, Case, agreement};
 use shuyu_kernel::{Actor, AgreementId, AlertId, TaskId};
-use shuyu_oversight::{Alert, AlertCommand, AlertFinding, Cut, CutCommand, CutId, CutScope, Task};
-use shuyu_store::{ActError, Filter};
+use shuyu_oversight::{
+    Alert, AlertCommand, AlertFinding, Cut, CutCommand, CutId, CutScope, Task, TaskCommand,
+};
+use shuyu_store::{ActError, Filter, StreamId};
 
 use super::{App, store};
 
@@ -19,40 +21,76 @@ pub struct Fallen {
     pub expired: Vec<AgreementId>,
     /// Agreements that went over from a passed trial into their term.
     pub begun: Vec<AgreementId>,
+    /// Alerts that refusals called for.
+    pub alerts: Vec<AlertId>,
+    /// What could not fall due, and why: it is tried again the next time.
+    pub stuck: Vec<(StreamId, String)>,
+}
+
+impl Fallen {
+    fn stuck(&mut self, what: StreamId, error: &ActError) {
+        tracing::error!(%error, %what, "what is due cannot be done");
+        self.stuck.push((what, error.to_string()));
+    }
 }
 
 impl App {
-    /// Lets fall due what has: stages, tasks, terms. Can be called at any time, and twice.
+    /// Lets fall due what has: terms, stages, tasks. Can be called at any time, and twice. What
+    /// cannot fall due does not hold up the rest.
     pub async fn tick(&self) -> Result<Fallen, ActError> {
         let now = self.now();
         let mut fallen = Fallen::default();
-        for (id, _) in self.due::<Case>(now).await? {
-            self.note_overdue(id).await?;
-            fallen.stages += 1;
-        }
-        for (id, task) in self.due::<Task>(now).await? {
-            if let Some(command) = task.tick(now) {
-                let unit = self.desk().unit(&Actor::system());
-                unit.follow::<Task>(id, command, &[]).await?;
-                unit.commit().await?;
-                fallen.tasks.push(id);
-            }
-        }
         for (id, agreement) in self.due::<Agreement>(now).await? {
             let Some(command) = agreement.tick(now) else { continue };
-            let unit = self.desk().unit(&Actor::system());
-            let ticked = unit.follow::<Agreement>(id, command, &[]).await?;
-            let list = match ticked.state.status {
-                agreement::Status::Ended { ground, .. } => {
-                    self.end_all(&unit, id, &ground, &[]).await?;
-                    &mut fallen.expired
-                }
-                _ => &mut fallen.begun,
-            };
-            unit.commit().await?;
-            list.push(id);
+            match self.tick_agreement(id, command).await {
+                Ok(true) => fallen.expired.push(id),
+                Ok(false) => fallen.begun.push(id),
+                Err(error) => fallen.stuck(StreamId::of::<Agreement>(id), &error),
+            }
+        }
+        for (id, _) in self.due::<Case>(now).await? {
+            match self.note_overdue(id).await {
+                Ok(()) => fallen.stages += 1,
+                Err(error) => fallen.stuck(StreamId::of::<Case>(id), &error),
+            }
+        }
+        for (id, task) in self.due::<Task>(now).await? {
+            let Some(command) = task.tick(now) else { continue };
+            match self.tick_task(id, command).await {
+                Ok(()) => fallen.tasks.push(id),
+                Err(error) => fallen.stuck(StreamId::of::<Task>(id), &error),
+            }
+        }
+        self.witness().await?;
+        match self.watch().await {
+            Ok(alerts) => fallen.alerts = alerts,
+            Err(error) => fallen.stuck(self.log(), &error),
         }
         Ok(fallen)
+    }
+
+    /// Ends an agreement's term or trial, with all that rests on it. Tells whether it has ended.
+    async fn tick_agreement(
+        &self,
+        id: AgreementId,
+        command: agreement::Command,
+    ) -> Result<bool, ActError> {
+        let unit = self.desk().unit(&Actor::system());
+        let ticked = unit.follow::<Agreement>(id, command, &[]).await?;
+        let agreement::Status::Ended { ground, .. } = ticked.state.status else {
+            unit.commit().await?;
+            return Ok(false);
+        };
+        self.end_all(&unit, id, &ground, &[]).await?;
+        unit.commit().await?;
+        self.close_late(id).await?;
+        Ok(true)
+    }
+
+    async fn tick_task(&self, id: TaskId, command: TaskCommand) -> Result<(), ActError> {
+        let unit = self.desk().unit(&Actor::system());
+        unit.follow::<Task>(id, command, &[]).await?;
+        unit.commit().await.map(drop)
     }
 
     /// The entities of a kind that want to be looked at by `now`.
@@ -94,7 +132,8 @@ impl App {
         reason: &str,
     ) -> Result<CutId, ActError> {
         let id: CutId = self.fresh();
-        self.desk()
+        let pulled = self
+            .desk()
             .run(actor, |unit| async move {
                 let pull = CutCommand::Pull {
                     agreement,
@@ -108,6 +147,8 @@ impl App {
                 self.suspend_all(&unit, agreement, reason, &cut.clauses).await?;
                 Ok(id)
             })
-            .await
+            .await?;
+        self.close_late(agreement).await?;
+        Ok(pulled)
     }
 }

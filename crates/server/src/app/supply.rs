@@ -119,6 +119,16 @@ impl App {
         Ok(Delivered { dataset, version, rows, quarantined, profile, quality })
     }
 
+    /// Lets nothing be added to a dataset any more, or lets it be added again.
+    pub async fn change_dataset(
+        &self,
+        actor: &Actor,
+        id: DatasetId,
+        command: DatasetCommand,
+    ) -> Result<Dataset, ActError> {
+        Ok(self.desk().act::<Dataset>(actor, id, command).await?.state)
+    }
+
     /// The profile and the quality report of the current version, as JSON.
     pub async fn profile(
         &self,

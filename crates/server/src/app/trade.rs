@@ -129,6 +129,17 @@ impl App {
             .await
     }
 
+    /// Stops the delivery of a product for the time being.
+    pub async fn suspend_product(
+        &self,
+        actor: &Actor,
+        id: ProductId,
+        reason: &str,
+    ) -> Result<Product, ActError> {
+        let command = ProductCommand::Suspend { reason: reason.to_owned() };
+        Ok(self.desk().act::<Product>(actor, id, command).await?.state)
+    }
+
     /// Stops offering a product for good.
     pub async fn withdraw_product(
         &self,
@@ -146,6 +157,17 @@ impl App {
         let (shown, key) = KeyHash::issue(&*self.0.entropy);
         self.desk().act::<Subscription>(actor, id, SubscriptionCommand::Rotate { key }).await?;
         Ok(shown)
+    }
+
+    /// Stops the use of a subscription for the time being.
+    pub async fn suspend_subscription(
+        &self,
+        actor: &Actor,
+        id: SubscriptionId,
+        reason: &str,
+    ) -> Result<Subscription, ActError> {
+        let command = SubscriptionCommand::Suspend { reason: reason.to_owned() };
+        Ok(self.desk().act::<Subscription>(actor, id, command).await?.state)
     }
 
     /// Ends a subscription for good.
@@ -237,7 +259,8 @@ impl App {
                     let party = self.beneficiary(&share.party, terms.operator).await?;
                     shares.push(Share { party, weight: share.weight });
                 }
-                let command = SettlementCommand::Share { agreement, invoices, shares };
+                let operator = terms.operator;
+                let command = SettlementCommand::Share { agreement, operator, invoices, shares };
                 let settled = unit.act::<Settlement>(id, command).await?;
                 for invoice in ids {
                     let settle = InvoiceCommand::Settle { settlement: id };
@@ -246,6 +269,28 @@ impl App {
                 let lines = settled.state.share_lines();
                 self.post(&unit, format!("{id}/shares"), "proceeds shared", lines).await?;
                 Ok((id, settled.state))
+            })
+            .await
+    }
+
+    /// Records that a part of shared proceeds was paid, and posts it.
+    pub async fn pay_out(
+        &self,
+        actor: &Actor,
+        id: SettlementId,
+        to: Beneficiary,
+        reference: &str,
+    ) -> Result<Settlement, ActError> {
+        self.desk()
+            .run(actor, |unit| async move {
+                let agreement = unit.load::<Settlement>(id).await?.agreement;
+                let operator = unit.load::<Agreement>(agreement).await?.terms.operator;
+                let reference = reference.to_owned();
+                let pay_out = SettlementCommand::PayOut { to, operator, reference };
+                let paid = unit.act::<Settlement>(id, pay_out).await?.state;
+                let lines = paid.pay_out_lines(to).unwrap_or_default();
+                self.post(&unit, format!("{id}/paid/{to}"), "share paid out", lines).await?;
+                Ok(paid)
             })
             .await
     }

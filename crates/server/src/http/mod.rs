@@ -30,7 +30,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 pub use problem::Problem;
-pub use serve::{ServeError, serve};
+pub use serve::{Bounds, ServeError, serve};
 
 use crate::app::App;
 

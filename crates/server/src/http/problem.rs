@@ -11,6 +11,7 @@ use shuyu_law::{ClauseId, Refusal, Text};
 use shuyu_market::QueryError;
 use shuyu_store::{ActError, StoreError};
 use shuyu_vault::VaultError;
+use tower_http::timeout::TimeoutError;
 use utoipa::ToSchema;
 
 use super::PROBLEM_JSON;
@@ -104,6 +105,11 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail)
     }
 
+    fn too_slow() -> Self {
+        let detail = "the rest of the body did not come in time; send the request again";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", detail)
+    }
+
     pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what}"))
     }
@@ -163,6 +169,7 @@ impl From<StoreError> for Problem {
             | StoreError::UnknownPack(_)
             | StoreError::Unreadable { .. }
             | StoreError::NoState(_)
+            | StoreError::Unsound(_)
             | StoreError::Foreign(_)
             | StoreError::Database(_) => Self::internal(&error),
         }
@@ -270,11 +277,20 @@ impl From<ProveError> for Problem {
     }
 }
 
+/// Whether a request was given up because its body paused for too long.
+fn is_timeout(rejection: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(rejection), |error| error.source())
+        .any(<dyn std::error::Error>::is::<TimeoutError>)
+}
+
 /// What a request says wrongly, before any act: in its body, its path or its query.
 macro_rules! malformed {
     ($($rejection:ty),+ $(,)?) => {
         $(impl From<$rejection> for Problem {
             fn from(rejection: $rejection) -> Self {
+                if is_timeout(&rejection) {
+                    return Self::too_slow();
+                }
                 Self::new(rejection.status(), "malformed", rejection.body_text())
             }
         })+

@@ -26,6 +26,8 @@ pub(crate) struct TestApp {
     pub(crate) app: App,
     /// The clock.
     pub(crate) clock: Arc<VirtualClock>,
+    /// Where it is served.
+    pub(crate) address: SocketAddr,
     base: String,
     client: Client,
     stop: oneshot::Sender<()>,
@@ -100,6 +102,11 @@ impl Answer {
 impl TestApp {
     /// A deployment of a city, founded and served.
     pub(crate) async fn new(city: &str) -> Self {
+        Self::within(city, http::Bounds::default()).await
+    }
+
+    /// A deployment of a city, founded and served within these bounds.
+    pub(crate) async fn within(city: &str, bounds: http::Bounds) -> Self {
         let dir = TempDir::new().expect("a directory");
         let entropy = Arc::new(SystemEntropy);
         let deployment = Deployment::found(
@@ -122,12 +129,13 @@ impl TestApp {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let listening = |address| told.send(address).expect("the test waits for it");
             let stopped = async { drop(stopped.await) };
-            http::serve(serving, any, listening, stopped).await.expect("served");
+            http::serve(serving, any, bounds, listening, stopped).await.expect("served");
         });
         let address = address.await.expect("an address");
         Self {
             app,
             clock,
+            address,
             base: format!("http://{address}/api/v1"),
             client: Client::builder().no_proxy().build().expect("a client"),
             stop,

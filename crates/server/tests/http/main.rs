@@ -9,9 +9,11 @@
 )]
 
 mod access;
+mod acts;
 mod app;
 mod document;
 mod main_job;
 mod problems;
 mod sign_in;
+mod slow;
 mod walk;

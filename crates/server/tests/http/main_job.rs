@@ -305,6 +305,15 @@ impl Job<'_> {
         let needed = usize::try_from(seen["needed"].as_u64().expect("a number")).expect("few");
         assert!(needed >= 1);
         let first = app.person(role, 1).await;
+        // Before its release nobody outside learns so much as its size.
+        app.get(&format!("{path}/findings"), operator).await.refused();
+        let job = app.get(&format!("/jobs/{job}"), operator).await.good();
+        for told in ["rows", "package", "standing", "findings"] {
+            assert!(job.get(told).is_none() && seen.get(told).is_none(), "{job} {seen}");
+        }
+        let record = app.get(&format!("{path}/findings"), &first).await.good();
+        assert!(record["rows"].as_u64() > Some(0), "{record}");
+        assert!(record["findings"].as_array().is_some_and(|it| it.len() >= 6), "{record}");
         let inspected = app.get(&format!("{path}/quarantine"), &first).await;
         assert_eq!(inspected.text.lines().next(), Some("division,records"), "{}", inspected.text);
         let other = "0".repeat(64);
@@ -429,7 +438,9 @@ impl Job<'_> {
             assert_eq!(invoice["total_fen"], json!(due), "{invoice}");
             let id = invoice["id"].as_str().expect("an id");
             let body = json!({ "reference": "transfer 1" });
-            let paid = app.post(&format!("/invoices/{id}/pay"), &consumer, body).await.good();
+            let path = format!("/invoices/{id}/pay");
+            app.post(&path, &consumer, body.clone()).await.refused();
+            let paid = app.post(&path, operator, body).await.good();
             assert_eq!(paid["status"], json!("paid"));
             total += due;
         }
@@ -453,6 +464,10 @@ impl Job<'_> {
     async fn suspend(&self, session: &str, sold: &Sold) {
         let Self { app, operator, agreement, grant, table } = self;
         let officer = app.person("authority", 1).await;
+        // What was refused before has been noticed by the platform itself.
+        let noticed = app.get(&format!("/alerts?owner={}", operator.organisation), &officer).await;
+        let noticed = noticed.good()["items"].as_array().cloned().unwrap_or_default();
+        assert!(noticed.iter().any(|it| it["ground"] == json!("out_of_scope_attempts")), "none");
         let alert = json!({
             "ground": "out_of_scope_attempts", "detail": "raw rows were asked for again",
             "severity": "critical", "subject": agreement, "organisation": operator.organisation,

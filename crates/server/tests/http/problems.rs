@@ -107,6 +107,20 @@ async fn documents_are_kept_once_and_read_by_the_parties_of_their_case() {
         .find_map(|documents| documents.values().next())
         .and_then(|hash| hash.as_str())
         .expect("an admission asks for documents");
+    // What somebody else handed in is not attached by its hash, nor what nobody did.
+    let stranger = app.person_of("authority", "stranger", 1).await;
+    let open = json!({ "procedure": "admission", "title": "x" });
+    let opened = app.post("/cases", &stranger, open).await.good();
+    let id = opened["id"].as_str().expect("an id");
+    for hash in [attached, &"ab".repeat(32)] {
+        let act = json!({
+            "stage": opened["stage"]["id"], "outcome": opened["stage"]["outcomes"][0]["id"],
+            "form": {}, "documents": { "x": hash }, "read": opened["content"],
+        });
+        let problem = app.post(&format!("/cases/{id}/acts"), &stranger, act).await.refused();
+        assert_eq!(problem["code"], json!("documents-kept-before"), "{problem}");
+    }
+
     let path = format!("/cases/{case}/documents/{attached}");
     assert!(app.get(&path, &operator).await.text.contains(&case));
     let other = app.person_of("operator", "other", 1).await;

@@ -3,6 +3,7 @@
 use chrono::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
+use shuyu_store::Trail;
 
 use crate::app::{PASSWORD, TestApp};
 
@@ -55,6 +56,37 @@ async fn five_wrong_passwords_lock_a_name_whether_or_not_it_exists() {
     app.clock.advance(Duration::minutes(31));
     let right = json!({ "sign_in": "admin", "password": PASSWORD });
     app.send(Method::POST, "/sign-in", None, Some(&right)).await.good();
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_guesses_at_once_no_more_are_tried_than_one_by_one() {
+    const GUESSES: usize = 60;
+    let app = TestApp::new("hangzhou").await;
+    let wrong = json!({ "sign_in": "admin", "password": "Wrong-2024!" });
+    let guesses = (0..GUESSES).map(|_| app.send(Method::POST, "/sign-in", None, Some(&wrong)));
+    let answers = futures::future::join_all(guesses).await;
+    let told = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!(told(StatusCode::UNAUTHORIZED), 5);
+    assert_eq!(told(StatusCode::TOO_MANY_REQUESTS), GUESSES - 5);
+
+    // Each wrong password is on record; of those that were not tried, ever fewer.
+    let recorded = async |act: &str| {
+        let trail = Trail { act: Some(act.to_owned()), ..Trail::default() };
+        app.app.desk().entries(&trail).await.expect("the log can be read")
+    };
+    assert_eq!(recorded("sign_in.refuse").await.len(), 5);
+    let locked = recorded("sign_in.locked").await;
+    let times: Vec<_> = locked.iter().filter_map(|entry| entry.body["times"].as_u64()).collect();
+    assert_eq!(times, [1, 2, 4, 8, 16, 32]);
+    assert!(locked.iter().all(|entry| !entry.clauses.is_empty()));
+
+    // A new lock is counted anew.
+    app.clock.advance(Duration::minutes(31));
+    for _ in 0..7 {
+        app.send(Method::POST, "/sign-in", None, Some(&wrong)).await;
+    }
+    assert_eq!(recorded("sign_in.locked").await.len(), times.len() + 2);
     app.finish().await;
 }
 

@@ -9,3 +9,4 @@ mod metering;
 mod objections;
 mod town;
 mod trial;
+mod watch;

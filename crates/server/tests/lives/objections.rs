@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 use serde_json::Map;
-use shuyu_casework::desk::View;
+use shuyu_casework::view::View;
 use shuyu_kernel::{Actor, CaseId, Id as _, OrganisationId};
 
 use crate::town::{Town, refused};

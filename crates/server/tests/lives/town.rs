@@ -7,7 +7,7 @@ use std::{
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
-use shuyu_casework::{Agreement, Organisation, agreement, desk::View, organisation, simulate};
+use shuyu_casework::{Agreement, Organisation, agreement, organisation, simulate, view::View};
 use shuyu_enclave::{
     Finding, Grant, GrantCommand, Item, Job, JobCommand, Label, Operation, Proposal, Record,
     Release, ReleaseCommand, Specification, Terms, Verdict,
@@ -22,7 +22,7 @@ use shuyu_market::{
     ProductDraft, QueryTemplate, Registration, ReleaseFacts, Review, ScenarioFacts,
     SubscriptionOrder, Substance, ValueType,
 };
-use shuyu_server::app::{Act, App, Deployment};
+use shuyu_server::app::{Access, Act, App, Deployment};
 use shuyu_store::{ActError, Unit};
 use shuyu_vault::{Dataset, DatasetCommand};
 use tempfile::TempDir;
@@ -72,6 +72,17 @@ impl Town {
         town.authority = town.organisation("authority").await;
         town.consumer = town.organisation("product_user").await;
         town
+    }
+
+    /// The same deployment, after its process ended and began again.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { app, clock, operator, authority, consumer, folder } = self;
+        drop(app);
+        let dir = folder.path().join("d");
+        let deployment = Deployment::open(&dir, Access::Act).expect("opens");
+        let entropy = Arc::new(SeededEntropy::new(4));
+        let app = App::open(deployment, Arc::clone(&clock) as _, entropy).await.expect("opens");
+        Self { app, clock, operator, authority, consumer, folder }
     }
 
     async fn organisation(&self, role: &str) -> OrganisationId {
@@ -230,6 +241,7 @@ impl Town {
             purpose: "industrial_development".to_owned(),
             form: "data_package".to_owned(),
             record: Record { package, rows: 3, findings: vec![found] },
+            salt: "00".to_owned(),
         });
         let (operator, agreement) = (self.operator, issued.terms.agreement);
         self.follow(&self.analyst(), |unit| {
@@ -254,7 +266,8 @@ impl Town {
                 let done = JobCommand::Succeed { package, rows: 3 };
                 let done = unit.follow::<Job>(job, done, &[]).await?.state;
                 let content = proposal.hash();
-                let submit = ReleaseCommand::Submit { id: release, job: Box::new(done), proposal };
+                let (job, providers) = (Box::new(done), BTreeSet::new());
+                let submit = ReleaseCommand::Submit { id: release, job, providers, proposal };
                 unit.follow::<Release>(release, submit, &[]).await?;
                 for reviewer in reviewers {
                     let unit = unit.on_behalf_of(reviewer);

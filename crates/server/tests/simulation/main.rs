@@ -43,7 +43,9 @@ const FLOORS: &[(&str, usize)] = &[
     ("case.Closed", 60),
     ("case.Withdrawn", 3),
     ("resource.Published", 3),
-    ("filing.Received", 1),
+    ("agreement.Activated", 10),
+    ("person.AccessOpened", 10),
+    ("grant.Issued", 2),
     ("destruction.Approved", 1),
 ];
 

@@ -1,7 +1,7 @@
 //! A city under way: the application, its clock, who takes part, and what they know of.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::Arc,
 };
@@ -41,6 +41,8 @@ pub struct World {
     pub errands: HashMap<CaseId, Errand>,
     /// The cases under way that somebody still cares for.
     pub under_way: Vec<CaseId>,
+    /// Which organisation has handed in which document.
+    pub handed_in: BTreeSet<(OrganisationId, String)>,
     /// The keys that were shown.
     pub keys: HashMap<SubscriptionId, String>,
     /// Contents that stood once.
@@ -78,6 +80,7 @@ impl World {
             known: BTreeMap::new(),
             errands: HashMap::new(),
             under_way: Vec::new(),
+            handed_in: BTreeSet::new(),
             keys: HashMap::new(),
             stale: Vec::new(),
             _folder: folder,

@@ -131,6 +131,20 @@ impl Database {
             .transpose()
     }
 
+    /// The checkpoint of exactly so many entries, if there is one.
+    pub(crate) async fn checkpoint_of(
+        &self,
+        size: i64,
+    ) -> Result<Option<CheckpointRow>, sqlx::Error> {
+        sqlx::query("SELECT size, root, note FROM checkpoint WHERE size = $1")
+            .bind(size)
+            .fetch_optional(&self.pool)
+            .await?
+            .as_ref()
+            .map(rows::checkpoint)
+            .transpose()
+    }
+
     /// The hashes of leaves from one place until before another.
     pub(crate) async fn leaves(&self, from: i64, until: i64) -> Result<Vec<String>, sqlx::Error> {
         sqlx::query("SELECT leaf FROM event WHERE seq >= $1 AND seq < $2 ORDER BY seq")

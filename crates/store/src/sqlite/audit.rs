@@ -5,7 +5,7 @@ use sqlx::Sqlite;
 
 use crate::{
     record::{EventRow, PersonalRow, StateRow},
-    rows::{self, CheckpointRow},
+    rows::{self, CheckpointRow, Head},
 };
 
 /// The database as it stood when the first of these functions was called.
@@ -42,6 +42,14 @@ impl Snapshot {
         .fetch(&mut *self.0)
         .map(|row| row.and_then(|row| Ok((rows::event(&row)?, rows::personal(&row)?))))
         .boxed()
+    }
+
+    /// Where the log ends.
+    pub(crate) async fn head(&mut self) -> Result<Head, sqlx::Error> {
+        let row = sqlx::query("SELECT size, last_at, frontier FROM head WHERE id = 1")
+            .fetch_one(&mut *self.0)
+            .await?;
+        rows::head(&row)
     }
 
     /// Every state, by stream.

@@ -120,12 +120,7 @@ impl Transaction {
             insert.build().execute(&mut *self.0).await?;
         }
         self.put_states(batch.states).await?;
-        sqlx::query("UPDATE head SET size = $1, last_at = $2, frontier = $3 WHERE id = 1")
-            .bind(batch.head.size)
-            .bind(batch.head.last_at)
-            .bind(&batch.head.frontier)
-            .execute(&mut *self.0)
-            .await?;
+        self.put_head(&batch.head).await?;
         sqlx::query("INSERT INTO checkpoint (size, root, note) VALUES ($1, $2, $3)")
             .bind(batch.checkpoint.size)
             .bind(&batch.checkpoint.root)
@@ -167,6 +162,16 @@ impl Transaction {
     }
 
     /// Drops every state.
+    pub(crate) async fn put_head(&mut self, head: &Head) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE head SET size = $1, last_at = $2, frontier = $3 WHERE id = 1")
+            .bind(head.size)
+            .bind(head.last_at)
+            .bind(&head.frontier)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
     pub(crate) async fn drop_states(&mut self) -> Result<(), sqlx::Error> {
         sqlx::query("DELETE FROM state").execute(&mut *self.0).await?;
         Ok(())

@@ -71,12 +71,17 @@ impl Walk<'_> {
             }
         }
         if input.has_subjects() {
+            // A value that was computed on the way, or by which rows are told apart, can single
+            // somebody out as a filter can.
             let computed = |figure: &Expr| {
                 argument_of(figure)
                     .is_some_and(|it| bare(it).is_none() && !matches!(it, Expr::Literal(..)))
             };
             self.aggregates.set(self.aggregates.get() + 1);
-            self.note_condition(aggregate.aggr_expr.iter().any(computed));
+            self.note_condition(
+                aggregate.aggr_expr.iter().any(computed)
+                    || groups.iter().chain(&figures).any(|trace| trace.is_computed),
+            );
         }
         let width = groups.iter().chain(&figures).map(|trace| trace.width).max().unwrap_or(1);
         let plan = self.with_threshold(aggregate, &input, &figures)?;

@@ -41,17 +41,20 @@ pub(super) struct Trace {
     pub(super) sources: BTreeSet<String>,
     /// How long a text in it can be, against the longest value of a source.
     pub(super) width: usize,
+    /// Whether it is computed from granted columns, and not one of them as it is.
+    pub(super) is_computed: bool,
 }
 
 impl Trace {
     pub(super) fn free() -> Self {
-        Self { reach: Reach::Free, sources: BTreeSet::new(), width: 1 }
+        Self { reach: Reach::Free, sources: BTreeSet::new(), width: 1, is_computed: false }
     }
 
     fn join(&mut self, other: &Self) {
         self.reach = self.reach.max(other.reach);
         self.sources.extend(other.sources.iter().cloned());
         self.width = self.width.max(other.width);
+        self.is_computed |= other.is_computed;
     }
 
     pub(super) fn named(&self) -> String {
@@ -79,7 +82,10 @@ impl Walk<'_> {
             .iter()
             .map(|expression| match bare(expression) {
                 Some(column) => Self::column(column, input),
-                None => Self::trace(expression, input),
+                None => Self::trace(expression, input).map(|trace| Trace {
+                    is_computed: trace.is_computed || trace.reach > Reach::Free,
+                    ..trace
+                }),
             })
             .collect()
     }
@@ -95,7 +101,7 @@ impl Walk<'_> {
     }
 
     /// The trace of an expression. A protected identity in it is refused, and so is what is not
-    /// known to give a value for every value.
+    /// known to give a value for every value, whether raw or a figure.
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     pub(super) fn trace(expression: &Expr, input: &Flow) -> Checks<Trace> {
         let all = |parts: &[&Expr]| -> Checks<Trace> {
@@ -145,11 +151,8 @@ impl Walk<'_> {
                 Self::concatenated([binary.left.as_ref(), binary.right.as_ref()], input)
             }
             Expr::BinaryExpr(binary) => {
-                let trace = all(&[&binary.left, &binary.right])?;
-                if trace.reach > Reach::Free {
-                    check_operator(binary.op, &binary.right)?;
-                }
-                Ok(trace)
+                check_operator(binary.op, &binary.right)?;
+                all(&[&binary.left, &binary.right])
             }
             Expr::Like(like) | Expr::SimilarTo(like) => all(&[&like.expr, &like.pattern]),
             Expr::Between(between) => all(&[&between.expr, &between.low, &between.high]),
@@ -169,20 +172,18 @@ impl Walk<'_> {
             Expr::TryCast(cast) => Self::trace(&cast.expr, input),
             Expr::Cast(cast) => {
                 let trace = Self::trace(&cast.expr, input)?;
-                if trace.reach > Reach::Free {
-                    let from = cast
-                        .expr
-                        .get_type(input.plan.schema())
-                        .map_err(|error| constant_error(&error))?;
-                    if !is_total_cast(&from, cast.field.data_type()) {
-                        return Err(Objection::new(
-                            TOTAL_FUNCTIONS,
-                            format!(
-                                "CAST of {} can fail for some values; use TRY_CAST",
-                                trace.named()
-                            ),
-                        ));
-                    }
+                let from = cast
+                    .expr
+                    .get_type(input.plan.schema())
+                    .map_err(|error| constant_error(&error))?;
+                let is_written = matches!(*cast.expr, Expr::Literal(..));
+                if !is_written && !is_total_cast(&from, cast.field.data_type()) {
+                    let of =
+                        if trace.sources.is_empty() { "a value".to_owned() } else { trace.named() };
+                    return Err(Objection::new(
+                        TOTAL_FUNCTIONS,
+                        format!("CAST of {of} can fail for some values; use TRY_CAST"),
+                    ));
                 }
                 Ok(trace)
             }
@@ -279,7 +280,8 @@ pub(super) fn index_of(schema: &DFSchemaRef, column: &Column) -> Option<usize> {
     schema.maybe_index_of_column(column)
 }
 
-/// Refuses operators that fail for some values of protected columns.
+/// Refuses operators that fail for some values: also of figures, for whether a job fails is told
+/// before anybody has reviewed what it made.
 fn check_operator(operator: Operator, right: &Expr) -> Checks<()> {
     const TOTAL: &[Operator] = &[
         Operator::Eq,

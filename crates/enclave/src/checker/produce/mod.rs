@@ -99,10 +99,14 @@ pub(crate) fn check(
         thresholds,
         left: Cell::new(LARGEST_PLAN),
         depth: Cell::new(0),
+        scans: Cell::new(0),
         aggregates: Cell::new(0),
         is_conditional: Cell::new(false),
     };
     let flow = walk.plan(plan)?;
+    if walk.scans.get() == 0 {
+        return Err(Objection::new(GRANTED_NAMES, "a job reads at least one granted table"));
+    }
     if flow.is_protected() {
         let schema = flow.plan.schema();
         let leak = flow
@@ -141,6 +145,8 @@ struct Walk<'a> {
     left: Cell<usize>,
     /// How many nodes lie above.
     depth: Cell<usize>,
+    /// How many granted tables are read.
+    scans: Cell<usize>,
     /// As in [`Checked`].
     aggregates: Cell<usize>,
     /// As in [`Checked`].
@@ -213,6 +219,8 @@ impl Walk<'_> {
             }
             LogicalPlan::Join(join) => {
                 let (left, right) = (self.plan(&join.left)?, self.plan(&join.right)?);
+                // Rows of the job's own making repeat, choose or regroup those they meet.
+                self.note_condition(left.has_subjects() != right.has_subjects());
                 Self::join(plan, join, left, right)
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
@@ -273,6 +281,7 @@ impl Walk<'_> {
         if !scan.filters.is_empty() || scan.fetch.is_some() || scan.projection.is_some() {
             return Err(unknown("a prepared scan"));
         }
+        self.scans.set(self.scans.get() + 1);
         let item = &table.item;
         let mut carriers = BTreeSet::new();
         let mut columns = Vec::new();
@@ -290,6 +299,7 @@ impl Walk<'_> {
                 reach,
                 sources: BTreeSet::from([format!("{}.{}", item.table, field.name())]),
                 width: 1,
+                is_computed: false,
             });
         }
         let kind = item.subject_kind;
@@ -346,6 +356,14 @@ impl Walk<'_> {
             };
             if both && !(is_key(one) && is_key(other)) {
                 return Err(refused("protected tables are joined by their join columns only"));
+            }
+            let is_measure = |index: usize| {
+                columns.get(index).is_some_and(|trace| trace.reach == Reach::Measure)
+            };
+            if is_measure(one) || is_measure(other) {
+                return Err(refused(
+                    "a measure does not join: that would tell rows apart by its value",
+                ));
             }
             if is_key(one) != is_key(other) {
                 return Err(Objection::new(

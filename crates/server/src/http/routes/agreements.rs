@@ -11,7 +11,10 @@ use shuyu_kernel::{AgreementId, CaseId, ContentHash, OrganisationId, ResourceId,
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{invoices::SettlementView, people::Made};
+use super::{
+    invoices::SettlementView,
+    people::{Made, Reason},
+};
 use crate::{
     app::App,
     http::{
@@ -30,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(certificates))
         .routes(routes!(list_scenarios))
         .routes(routes!(read_scenario))
+        .routes(routes!(close_scenario))
         .routes(routes!(list_instruments))
         .routes(routes!(read_instrument))
 }
@@ -280,4 +284,22 @@ async fn certificates(
         attempts: certificate.attempts,
     });
     Ok(Json(view.collect()))
+}
+
+/// End a scenario, and with it every grant under it.
+#[utoipa::path(
+    post, path = "/scenarios/{id}/close", operation_id = "closeScenario", tag = "agreements",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = ScenarioView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn close_scenario(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ScenarioId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<ScenarioView>, Problem> {
+    Ok(Json((id, app.close_scenario(&actor, id, &body.reason).await?).into()))
 }

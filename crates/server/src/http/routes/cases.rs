@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shuyu_casework::{
     Act as Acted, Objection,
-    desk::{StageView, View},
+    view::{StageView, View},
 };
 use shuyu_kernel::{AgreementId, CaseId, ContentHash, OrganisationId, PersonId};
 use shuyu_law::ClauseId;
@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(act))
         .routes(routes!(object))
         .routes(routes!(answer))
+        .routes(routes!(erase_objections))
         .routes(routes!(withdraw))
 }
 
@@ -427,5 +428,24 @@ async fn withdraw(
     Json(body): Json<Reason>,
 ) -> Result<StatusCode, Problem> {
     app.withdraw(&actor, id, &body.reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Erase the words of the objections in a case that has ended. That they were raised, and what
+/// was answered, stays.
+#[utoipa::path(
+    post, path = "/cases/{id}/objections/erase", operation_id = "eraseObjections", tag = "cases",
+    params(("id" = String, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn erase_objections(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<CaseId>,
+) -> Result<StatusCode, Problem> {
+    app.erase_objections(&actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

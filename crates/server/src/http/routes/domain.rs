@@ -6,7 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shuyu_enclave::{Column, Explanation, Grant, Job, Sample, Session, Sheet};
+use shuyu_enclave::{Column, Explanation, Grant, Job, JobStatus, Sample, Session, Sheet};
 use shuyu_kernel::{
     AgreementId, ContentHash, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId,
     SessionId,
@@ -28,6 +28,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_grants))
         .routes(routes!(read_grant))
+        .routes(routes!(suspend_grant))
+        .routes(routes!(restore_grant))
+        .routes(routes!(end_grant))
         .routes(routes!(open_session))
         .routes(routes!(list_sessions))
         .routes(routes!(read_session))
@@ -192,9 +195,10 @@ struct JobView {
     /// Where it stands: `submitted`, `running`, `succeeded`, `failed`, `cancelled`,
     /// `interrupted`.
     status: String,
-    /// The facts of that state.
-    #[schema(value_type = Object)]
-    standing: Value,
+    /// Why it ended without an output: the rule, or what was given as the reason. Of an output
+    /// nothing is told here, not even its size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<(JobId, Job)> for JobView {
@@ -205,7 +209,14 @@ impl From<(JobId, Job)> for JobView {
             author: job.author,
             frozen: job.frozen,
             status: job.status.name().to_owned(),
-            standing: serde_json::to_value(&job.status).unwrap_or_default(),
+            reason: match job.status {
+                JobStatus::Failed { rule } => Some(rule),
+                JobStatus::Cancelled { reason } => Some(reason),
+                JobStatus::Submitted
+                | JobStatus::Running { .. }
+                | JobStatus::Succeeded { .. }
+                | JobStatus::Interrupted => None,
+            },
             sql: job.specification.sql,
             purpose: job.specification.purpose,
         }
@@ -499,4 +510,57 @@ async fn cancel_job(
     Json(body): Json<Reason>,
 ) -> Result<Json<JobView>, Problem> {
     Ok(Json((id, app.enclave().cancel_job(&actor, id, &body.reason).await?).into()))
+}
+
+/// Stop the use of a grant for a time. What runs under it stops at once.
+#[utoipa::path(
+    post, path = "/grants/{id}/suspend", operation_id = "suspendGrant", tag = "domain",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = GrantView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn suspend_grant(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<GrantId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<GrantView>, Problem> {
+    Ok(Json((id, app.suspend_grant(&actor, id, &body.reason).await?).into()))
+}
+
+/// Let a grant be used again that was suspended.
+#[utoipa::path(
+    post, path = "/grants/{id}/restore", operation_id = "restoreGrant", tag = "domain",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = GrantView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn restore_grant(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<GrantId>,
+) -> Result<Json<GrantView>, Problem> {
+    Ok(Json((id, app.restore_grant(&actor, id).await?).into()))
+}
+
+/// Stop the use of a grant for good. What runs under it stops at once.
+#[utoipa::path(
+    post, path = "/grants/{id}/end", operation_id = "endGrant", tag = "domain",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = GrantView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn end_grant(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<GrantId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<GrantView>, Problem> {
+    Ok(Json((id, app.end_grant(&actor, id, &body.reason).await?).into()))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shuyu_kernel::{AgreementId, InvoiceId, OrganisationId, ProductId, SubscriptionId};
 use shuyu_law::ClauseId;
-use shuyu_market::{Invoice, Posting, PostingId, Settlement, SettlementId};
+use shuyu_market::{Beneficiary, Invoice, Posting, PostingId, Settlement, SettlementId};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(pay))
         .routes(routes!(list_settlements))
         .routes(routes!(read_settlement))
+        .routes(routes!(pay_out))
         .routes(routes!(list_postings))
         .routes(routes!(read_posting))
         .routes(routes!(balance))
@@ -108,6 +109,8 @@ struct PartView {
     to: String,
     /// How much, in fen.
     amount_fen: i64,
+    /// By which its payment is found at the bank, once it is paid.
+    paid: Option<String>,
 }
 
 /// Proceeds, shared.
@@ -135,7 +138,11 @@ impl From<(SettlementId, Settlement)> for SettlementView {
             parts: settlement
                 .parts
                 .into_iter()
-                .map(|part| PartView { to: part.to.to_string(), amount_fen: part.amount.0 })
+                .map(|part| PartView {
+                    to: part.to.to_string(),
+                    amount_fen: part.amount.0,
+                    paid: part.paid,
+                })
                 .collect(),
             at: settlement.at,
         }
@@ -207,6 +214,56 @@ async fn pay(
     Json(body): Json<PayBody>,
 ) -> Result<Json<InvoiceView>, Problem> {
     Ok(Json((id, app.pay(&actor, id, &body.reference).await?).into()))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PayOutBody {
+    /// Whose part: an organisation by id, `redistribution` or `budget`.
+    #[schema(value_type = String)]
+    to: Payee,
+    /// By which the payment is found at the bank.
+    reference: String,
+}
+
+/// To whom a part goes, as the interface writes it.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Payee(Beneficiary);
+
+impl TryFrom<String> for Payee {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "redistribution" => Ok(Self(Beneficiary::Redistribution)),
+            "budget" => Ok(Self(Beneficiary::Budget)),
+            id => match id.parse() {
+                Ok(id) => Ok(Self(Beneficiary::Organisation { id })),
+                Err(_) => Err(format!(
+                    "`{text}` is no organisation's id, nor `redistribution` or `budget`"
+                )),
+            },
+        }
+    }
+}
+
+/// Record that a part of shared proceeds was paid.
+#[utoipa::path(
+    post, path = "/settlements/{id}/payments", operation_id = "payOutSettlement", tag = "money",
+    params(("id" = String, Path)), request_body = PayOutBody,
+    responses(
+        (status = 200, body = SettlementView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn pay_out(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<SettlementId>,
+    Json(body): Json<PayOutBody>,
+) -> Result<Json<SettlementView>, Problem> {
+    Ok(Json((id, app.pay_out(&actor, id, body.to.0, &body.reference).await?).into()))
 }
 
 /// What an account stands at.

@@ -2,8 +2,10 @@
 
 mod agreements;
 mod cases;
+mod datasets;
 mod documents;
 mod domain;
+mod evaluations;
 mod invoices;
 mod law;
 mod ledger;
@@ -14,6 +16,7 @@ mod releases;
 mod resources;
 mod sign_in;
 mod subscriptions;
+mod tasks;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -28,6 +31,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(cases::routes())
         .merge(documents::routes())
         .merge(resources::routes())
+        .merge(datasets::routes())
         .merge(agreements::routes())
         .merge(domain::routes())
         .merge(releases::routes())
@@ -35,5 +39,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(subscriptions::routes())
         .merge(invoices::routes())
         .merge(oversight::routes())
+        .merge(tasks::routes())
+        .merge(evaluations::routes())
         .merge(ledger::routes())
 }

@@ -1,15 +1,13 @@
-//! Supervision: alerts, what falls due, evaluations, cuts, destructions, filings, notices.
-
-use std::collections::BTreeMap;
+//! Supervision: alerts, cuts, destructions, filings, notices.
 
 use axum::{extract::State, http::StatusCode};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shuyu_kernel::{AgreementId, AlertId, OrganisationId, TaskId};
+use shuyu_kernel::{AgreementId, AlertId, OrganisationId};
 use shuyu_oversight::{
-    Alert, AlertCommand, AlertFinding, Cut, CutId, Destruction, DestructionId, Evaluation,
-    EvaluationId, Filing, FilingId, Notice, NoticeId, Severity, Source, Task,
+    Alert, AlertCommand, AlertFinding, Cut, CutId, Destruction, DestructionId, Filing, FilingId,
+    Notice, NoticeId, Severity, Source,
 };
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -30,10 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read_alert))
         .routes(routes!(acknowledge))
         .routes(routes!(close))
-        .routes(routes!(list_tasks))
-        .routes(routes!(read_task))
-        .routes(routes!(list_evaluations))
-        .routes(routes!(read_evaluation))
         .routes(routes!(list_cuts))
         .routes(routes!(read_cut))
         .routes(routes!(list_destructions))
@@ -113,94 +107,6 @@ impl From<(AlertId, Alert)> for AlertView {
             raised_at: alert.raised_at,
             outcome: alert.outcome,
             status: alert.status.name().to_owned(),
-        }
-    }
-}
-
-/// Something that falls due.
-#[derive(Serialize, ToSchema)]
-struct TaskView {
-    #[schema(value_type = String)]
-    id: TaskId,
-    /// What sort of thing: a report, a filing, an evaluation.
-    kind: String,
-    /// Which, as the pack names it.
-    subject: String,
-    #[schema(value_type = String)]
-    agreement: AgreementId,
-    /// Whose it is, where it is one organisation's.
-    #[schema(value_type = Option<String>)]
-    owner: Option<OrganisationId>,
-    /// In which role it is done.
-    owner_role: String,
-    /// To which role it goes.
-    recipient: Option<String>,
-    /// The first day of the period that it covers.
-    from: NaiveDate,
-    /// The last day of that period.
-    to: NaiveDate,
-    due_at: DateTime<Utc>,
-    /// How many reminders were given.
-    reminded: usize,
-    /// Where it stands: `open`, `submitted`, `accepted`, `returned`, `overdue` or `cancelled`.
-    status: String,
-}
-
-impl From<(TaskId, Task)> for TaskView {
-    fn from((id, task): (TaskId, Task)) -> Self {
-        Self {
-            id,
-            kind: task.kind.name().to_owned(),
-            subject: task.subject,
-            agreement: task.agreement,
-            owner: task.owner,
-            owner_role: task.owner_role,
-            recipient: task.recipient,
-            from: task.period.0,
-            to: task.period.1,
-            due_at: task.due_at,
-            reminded: task.reminded,
-            status: task.status.name().to_owned(),
-        }
-    }
-}
-
-/// An evaluation of an operator.
-#[derive(Serialize, ToSchema)]
-struct EvaluationView {
-    #[schema(value_type = String)]
-    id: EvaluationId,
-    #[schema(value_type = String)]
-    agreement: AgreementId,
-    #[schema(value_type = String)]
-    operator: OrganisationId,
-    from: NaiveDate,
-    to: NaiveDate,
-    /// The scores by item, each of 100.
-    scores: BTreeMap<String, u32>,
-    /// The mean of the scores, in hundredths.
-    score_hundredths: u32,
-    /// The grade, where the pack has grades.
-    grade: Option<String>,
-    /// What follows.
-    consequences: Vec<String>,
-    /// Where it stands: `recorded`, `objected` or `final`.
-    status: String,
-}
-
-impl From<(EvaluationId, Evaluation)> for EvaluationView {
-    fn from((id, evaluation): (EvaluationId, Evaluation)) -> Self {
-        Self {
-            id,
-            agreement: evaluation.agreement,
-            operator: evaluation.operator,
-            from: evaluation.period.0,
-            to: evaluation.period.1,
-            scores: evaluation.scores,
-            score_hundredths: evaluation.grading.score_hundredths,
-            grade: evaluation.grading.grade,
-            consequences: evaluation.grading.consequences,
-            status: evaluation.status.name().to_owned(),
         }
     }
 }
@@ -337,16 +243,6 @@ reads!(
     Alert as AlertView, tag = "oversight",
     list_alerts: "/alerts" "listAlerts" "List the alerts that the caller may see.",
     read_alert: "/alerts/{id}" "readAlert" "Read an alert.",
-);
-reads!(
-    Task as TaskView, tag = "oversight",
-    list_tasks: "/tasks" "listTasks" "List what falls due for the caller.",
-    read_task: "/tasks/{id}" "readTask" "Read something that falls due.",
-);
-reads!(
-    Evaluation as EvaluationView, tag = "oversight",
-    list_evaluations: "/evaluations" "listEvaluations" "List the evaluations that the caller may see.",
-    read_evaluation: "/evaluations/{id}" "readEvaluation" "Read an evaluation.",
 );
 reads!(
     Cut as CutView, tag = "oversight",

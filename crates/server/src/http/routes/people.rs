@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use axum::{extract::State, http::StatusCode};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use shuyu_casework::{Organisation, Person, organisation::Record};
+use shuyu_casework::{
+    Organisation, Person,
+    organisation::{Command, Record},
+};
 use shuyu_kernel::{OrganisationId, PersonId};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -23,9 +26,14 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_organisations, register_organisation))
         .routes(routes!(read_organisation))
+        .routes(routes!(amend_organisation))
+        .routes(routes!(bind_organisation))
+        .routes(routes!(close_organisation))
         .routes(routes!(list_persons, register_person))
         .routes(routes!(read_person))
+        .routes(routes!(bind_person))
         .routes(routes!(close_person))
+        .routes(routes!(erase_person))
 }
 
 /// What is on record of an organisation.
@@ -242,5 +250,106 @@ async fn close_person(
     Json(body): Json<Reason>,
 ) -> Result<StatusCode, Problem> {
     app.close_person(&actor, id, &body.reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Correct what is on record of an organisation.
+#[utoipa::path(
+    put, path = "/organisations/{id}/record", operation_id = "amendOrganisation", tag = "people",
+    params(("id" = String, Path)), request_body = RecordBody,
+    responses(
+        (status = 200, body = OrganisationView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn amend_organisation(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<OrganisationId>,
+    Json(body): Json<RecordBody>,
+) -> Result<Json<OrganisationView>, Problem> {
+    let command = Command::Amend { record: body.into() };
+    Ok(Json((id, app.change_organisation(&actor, id, command).await?).into()))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RolesBody {
+    /// All the roles, by names of the pack. Those that are not among them end.
+    roles: BTreeSet<String>,
+}
+
+/// Bind an organisation to these roles, and no others. Its people lose those that it loses.
+#[utoipa::path(
+    put, path = "/organisations/{id}/roles", operation_id = "bindOrganisation", tag = "people",
+    params(("id" = String, Path)), request_body = RolesBody,
+    responses(
+        (status = 200, body = OrganisationView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn bind_organisation(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<OrganisationId>,
+    Json(body): Json<RolesBody>,
+) -> Result<Json<OrganisationView>, Problem> {
+    let command = Command::Bind { roles: body.roles };
+    Ok(Json((id, app.change_organisation(&actor, id, command).await?).into()))
+}
+
+/// End an organisation's taking part: its people are in no role any more.
+#[utoipa::path(
+    post, path = "/organisations/{id}/close", operation_id = "closeOrganisation", tag = "people",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = OrganisationView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn close_organisation(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<OrganisationId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<OrganisationView>, Problem> {
+    let command = Command::Close { reason: body.reason };
+    Ok(Json((id, app.change_organisation(&actor, id, command).await?).into()))
+}
+
+/// Give a person these roles of their organisation's, and no others.
+#[utoipa::path(
+    put, path = "/persons/{id}/roles", operation_id = "bindPerson", tag = "people",
+    params(("id" = String, Path)), request_body = RolesBody,
+    responses(
+        (status = 200, body = PersonView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn bind_person(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<PersonId>,
+    Json(body): Json<RolesBody>,
+) -> Result<Json<PersonView>, Problem> {
+    Ok(Json((id, app.bind_person(&actor, id, body.roles).await?).into()))
+}
+
+/// Erase the personal data of a person whose account is closed. What they did stays on record
+/// under their id, and every proof still verifies.
+#[utoipa::path(
+    post, path = "/persons/{id}/erase", operation_id = "erasePerson", tag = "people",
+    params(("id" = String, Path)),
+    responses(
+        (status = 204),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn erase_person(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<PersonId>,
+) -> Result<StatusCode, Problem> {
+    app.erase_person(&actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

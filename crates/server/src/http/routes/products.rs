@@ -27,6 +27,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, draft))
         .routes(routes!(read))
+        .routes(routes!(suspend))
+        .routes(routes!(resume))
         .routes(routes!(withdraw))
         .routes(routes!(list_prices))
         .routes(routes!(read_price))
@@ -337,4 +339,39 @@ async fn subscribe(
     };
     let (id, key) = app.subscribe(&actor, id, order).await?;
     Ok((StatusCode::CREATED, Json(Subscribed { id: id.to_string(), key })))
+}
+
+/// Stop the delivery of a product for the time being.
+#[utoipa::path(
+    post, path = "/products/{id}/suspend", operation_id = "suspendProduct", tag = "market",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = ProductView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn suspend(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ProductId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<ProductView>, Problem> {
+    Ok(Json((id, app.suspend_product(&actor, id, &body.reason).await?).into()))
+}
+
+/// Let a product be delivered again that was suspended.
+#[utoipa::path(
+    post, path = "/products/{id}/resume", operation_id = "resumeProduct", tag = "market",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = ProductView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn resume(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ProductId>,
+) -> Result<Json<ProductView>, Problem> {
+    Ok(Json((id, app.resume_product(&actor, id).await?).into()))
 }

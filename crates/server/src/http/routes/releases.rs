@@ -7,12 +7,12 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shuyu_enclave::{Release, Verdict};
+use shuyu_enclave::{Finding, Record, Release, Verdict};
 use shuyu_kernel::{ContentHash, GrantId, JobId, OrganisationId, PersonId, ReleaseId};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::people::Made;
+use super::people::{Made, Reason};
 use crate::{
     app::App,
     http::{
@@ -26,10 +26,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(request))
         .routes(routes!(list))
-        .routes(routes!(read))
+        .routes(routes!(read, amend))
         .routes(routes!(inspect))
+        .routes(routes!(findings))
         .routes(routes!(approve))
         .routes(routes!(reject))
+        .routes(routes!(withdraw))
         .routes(routes!(content))
 }
 
@@ -72,52 +74,27 @@ struct ReleaseView {
     purpose: String,
     /// The form in which it is to be used.
     form: String,
-    /// The digest of the output in quarantine.
-    #[schema(value_type = String)]
-    package: ContentHash,
-    /// The digest of all that is put forward: what a review binds to.
+    /// The digest of all that is put forward, with chance in it: what a review binds to.
     #[schema(value_type = String)]
     content: ContentHash,
-    /// How many rows the output has.
-    rows: u64,
-    /// What the automatic checks found.
-    findings: Vec<FindingView>,
     /// How many reviewers must approve.
     needed: u32,
     approvals: Vec<ApprovalView>,
-    /// Where it stands: `in_review`, `failed`, `released`, `rejected` or `withdrawn`.
+    /// Where it stands: `in_review`, `released`, `rejected` or `withdrawn`.
     status: String,
 }
 
 impl From<(ReleaseId, Release)> for ReleaseView {
     fn from((id, release): (ReleaseId, Release)) -> Self {
-        let content = release.proposal.hash();
-        let record = release.proposal.record;
         Self {
             id,
             job: release.job,
             grant: release.grant,
             author: release.author,
             operator: release.operator,
+            content: release.proposal.hash(),
             purpose: release.proposal.purpose,
             form: release.proposal.form,
-            package: release.proposal.package,
-            content,
-            rows: record.rows,
-            findings: record
-                .findings
-                .into_iter()
-                .map(|finding| FindingView {
-                    check: finding.check,
-                    verdict: match finding.verdict {
-                        Verdict::Pass => "pass",
-                        Verdict::Review => "review",
-                        Verdict::Fail => "fail",
-                    }
-                    .to_owned(),
-                    reason: finding.reason,
-                })
-                .collect(),
             needed: release.needed,
             approvals: release
                 .approvals
@@ -136,7 +113,7 @@ impl From<(ReleaseId, Release)> for ReleaseView {
 reads!(
     Release as ReleaseView, tag = "gate",
     list: "/releases" "listReleases" "List the releases that the caller may see.",
-    read: "/releases/{id}" "readRelease" "Read a release, with its checks and reviews.",
+    read: "/releases/{id}" "readRelease" "Read a release, with its reviews.",
 );
 
 #[derive(Deserialize, ToSchema)]
@@ -148,7 +125,8 @@ struct RequestBody {
     form: String,
 }
 
-/// Ask for the output of a job to be released. The automatic checks are made at once.
+/// Ask for the output of a job to be released. The automatic checks are made at once, for its
+/// reviewers to read.
 #[utoipa::path(
     post, path = "/jobs/{id}/releases", operation_id = "requestRelease", tag = "gate",
     params(("id" = String, Path)), request_body = RequestBody,
@@ -165,6 +143,56 @@ async fn request(
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let release = app.request_release(&actor, id, &body.purpose, &body.form).await?;
     Ok((StatusCode::CREATED, Json(Made { id: release.to_string() })))
+}
+
+/// What the automatic checks found of an output.
+#[derive(Serialize, ToSchema)]
+struct RecordView {
+    /// The digest of the output in quarantine.
+    #[schema(value_type = String)]
+    package: ContentHash,
+    /// How many rows the output has.
+    rows: u64,
+    /// What each check found.
+    findings: Vec<FindingView>,
+}
+
+impl From<Record> for RecordView {
+    fn from(record: Record) -> Self {
+        let view = |finding: Finding| FindingView {
+            check: finding.check,
+            verdict: match finding.verdict {
+                Verdict::Pass => "pass",
+                Verdict::Review => "review",
+                Verdict::Fail => "fail",
+            }
+            .to_owned(),
+            reason: finding.reason,
+        };
+        Self {
+            package: record.package,
+            rows: record.rows,
+            findings: record.findings.into_iter().map(view).collect(),
+        }
+    }
+}
+
+/// Read what the automatic checks found. For its reviewers alone: whoever could try outputs out
+/// on the checks would learn from them what the data hold.
+#[utoipa::path(
+    get, path = "/releases/{id}/findings", operation_id = "readFindings", tag = "gate",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = RecordView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn findings(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+) -> Result<Json<RecordView>, Problem> {
+    Ok(Json(app.enclave().findings(&actor, id).await?.into()))
 }
 
 /// Look at what is put forward, as it lies in quarantine. For its reviewers alone.
@@ -256,4 +284,41 @@ async fn content(
 ) -> Result<impl IntoResponse, Problem> {
     let bytes = app.read_released(&actor, id).await?;
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes))
+}
+
+/// Change what an output is to be used for, and in which form. It is checked again, and its
+/// reviews begin anew.
+#[utoipa::path(
+    put, path = "/releases/{id}", operation_id = "amendRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = RequestBody,
+    responses(
+        (status = 200, body = ReleaseView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn amend(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+    Json(body): Json<RequestBody>,
+) -> Result<Json<ReleaseView>, Problem> {
+    Ok(Json((id, app.amend_release(&actor, id, &body.purpose, &body.form).await?).into()))
+}
+
+/// Take a release back: nothing of it is handed out any more, nor of what was made of it.
+#[utoipa::path(
+    post, path = "/releases/{id}/withdraw", operation_id = "withdrawRelease", tag = "gate",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = ReleaseView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn withdraw(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<ReleaseView>, Problem> {
+    Ok(Json((id, app.withdraw_release(&actor, id, &body.reason).await?).into()))
 }

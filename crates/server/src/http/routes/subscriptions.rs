@@ -32,6 +32,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(download))
         .routes(routes!(call))
         .routes(routes!(rotate))
+        .routes(routes!(suspend))
+        .routes(routes!(resume))
         .routes(routes!(end))
         .routes(routes!(invoice))
 }
@@ -202,4 +204,39 @@ async fn invoice(
 ) -> Result<(StatusCode, Json<InvoiceView>), Problem> {
     let issued = app.invoice(&actor, id).await?;
     Ok((StatusCode::CREATED, Json(issued.into())))
+}
+
+/// Stop the use of a subscription for the time being.
+#[utoipa::path(
+    post, path = "/subscriptions/{id}/suspend", operation_id = "suspendSubscription", tag = "market",
+    params(("id" = String, Path)), request_body = Reason,
+    responses(
+        (status = 200, body = SubscriptionView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn suspend(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<SubscriptionId>,
+    Json(body): Json<Reason>,
+) -> Result<Json<SubscriptionView>, Problem> {
+    Ok(Json((id, app.suspend_subscription(&actor, id, &body.reason).await?).into()))
+}
+
+/// Take a subscription up again that was suspended.
+#[utoipa::path(
+    post, path = "/subscriptions/{id}/resume", operation_id = "resumeSubscription", tag = "market",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = SubscriptionView),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn resume(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<SubscriptionId>,
+) -> Result<Json<SubscriptionView>, Problem> {
+    Ok(Json((id, app.resume_subscription(&actor, id).await?).into()))
 }

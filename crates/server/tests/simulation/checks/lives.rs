@@ -51,8 +51,8 @@ const JOB: &[Way] = &[
     (&["running"], "Interrupted", &["interrupted"]),
 ];
 const RELEASE: &[Way] = &[
-    (&[NONE], "Submitted", &["in_review", "failed"]),
-    (&["in_review"], "Amended", &["in_review", "failed"]),
+    (&[NONE], "Submitted", &["in_review"]),
+    (&["in_review"], "Amended", &["in_review"]),
     (&["in_review"], "Approved", &[SAME]),
     (&["in_review"], "Released", &["released"]),
     (&["in_review"], "Rejected", &["rejected"]),

@@ -21,10 +21,10 @@ const MAIN: &[(usize, &str)] = &[
     (3, "plan"),
     (16, "admission"),
     (4, "emergency_plan"),
-    (10, "access"),
+    (16, "access"),
     (12, "resource"),
     (14, "scenario"),
-    (18, "data_request"),
+    (24, "data_request"),
     (12, "price"),
     (14, "product"),
     (8, "rectification"),
@@ -134,8 +134,25 @@ impl World {
             act.outcome,
             name(&actor)
         );
+        let has_handed_in = self.hand_in(&actor, &act).await;
         let done = self.app.act_in_case(&actor, id, act).await;
-        Some(Step::new(format!("case.act {}", case.procedure), what, done))
+        let step = Step::new(format!("case.act {}", case.procedure), what, done);
+        Some(if has_handed_in { step.composite() } else { step })
+    }
+
+    /// Somebody mostly hands in what they attach, before. Tells whether anything was new.
+    async fn hand_in(&mut self, actor: &Actor, act: &Act) -> bool {
+        let mut is_new = false;
+        for document in act.documents.keys() {
+            let known = (actor.organisation, document.clone());
+            if !self.handed_in.contains(&known) && self.dice.chance(97) {
+                let bytes = document.clone().into_bytes();
+                self.app.keep_document(actor, bytes).await.expect("it is kept");
+                self.handed_in.insert(known);
+                is_new = true;
+            }
+        }
+        is_new
     }
 
     /// Who may take the stage on, in which role.

@@ -2,12 +2,13 @@
 
 use chrono::Months;
 use serde_json::{Map, Value, json};
-use shuyu_casework::{Agreement, Case, Scenario, agreement, scenario};
+use shuyu_casework::{Agreement, Case, Person, Scenario, agreement, scenario};
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{Release, ReleaseStatus};
 use shuyu_kernel::{AgreementId, OrganisationId};
 use shuyu_market::{Product, ProductStatus, Substance};
 use shuyu_oversight::{Task, TaskStatus};
+use shuyu_store::Filter;
 
 use crate::world::{World, agreement_of};
 
@@ -144,6 +145,13 @@ impl World {
         people.iter().take(4).map(|member| json!(member.person)).collect()
     }
 
+    /// The people who have access under an agreement.
+    async fn with_access(&mut self, agreement: AgreementId) -> Vec<Value> {
+        let people = self.app.desk().list::<Person>(&Filter::default()).await.expect("a list");
+        let has_access = people.into_iter().filter(|(_, it)| it.access.contains(&agreement));
+        has_access.map(|(id, _)| json!(id)).collect()
+    }
+
     async fn of_resource(&mut self) -> Errand {
         let mut errand = self.of_agreement(false).await;
         let found = self
@@ -181,7 +189,10 @@ impl World {
         };
         errand.under(scenario.agreement, agreement.terms.operator);
         errand.give("scenario", id.to_string());
-        if let Some(first) = scenario.fields.first() {
+        let people = self.with_access(scenario.agreement).await;
+        // Nothing comes of a request for people without access.
+        let first = scenario.fields.first().filter(|_| !people.is_empty());
+        if let Some(first) = first {
             let columns: Vec<&str> = scenario
                 .fields
                 .iter()
@@ -197,7 +208,6 @@ impl World {
         errand.give("form_of_use", "usable_not_visible");
         errand.give("returned_provincial", false);
         errand.give("shared_in", false);
-        let people = self.staff(agreement.terms.operator);
         errand.give("people", people);
         let today = self.today();
         let months = u32::try_from(3 + self.dice.below(24)).unwrap_or(12);

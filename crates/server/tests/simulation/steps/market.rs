@@ -6,14 +6,14 @@ use serde_json::json;
 use shuyu_kernel::{AgreementId, InvoiceId};
 use shuyu_market::{
     Beneficiary, Comparison, Invoice, InvoiceStatus, KeyHash, Parameter, Product, ProductCommand,
-    ProductStatus, QueryTemplate, Settlement, SettlementCommand, Subscription, SubscriptionCommand,
-    SubscriptionOrder, SubscriptionStatus, Substance, ValueType,
+    ProductStatus, QueryTemplate, Settlement, Subscription, SubscriptionCommand, SubscriptionOrder,
+    SubscriptionStatus, Substance, ValueType,
 };
 use shuyu_server::app::NewProduct;
 
 use super::catalogue::{AREAS, BY};
 use crate::{
-    step::{Outcome, Step},
+    step::Step,
     world::{World, name},
 };
 
@@ -189,7 +189,11 @@ impl World {
     pub(super) async fn pay(&mut self) -> Option<Step> {
         let due = |it: &Invoice| it.status == InvoiceStatus::Issued;
         let (id, invoice): (InvoiceId, Invoice) = self.seek::<Invoice>(due).await?;
-        let actor = self.who_of(invoice.consumer).await;
+        let actor = if self.dice.chance(85) {
+            self.who_of(invoice.operator).await
+        } else {
+            self.who_of(invoice.consumer).await
+        };
         let reference = if self.dice.chance(92) { "transfer" } else { " " };
         let done = self.app.pay(&actor, id, reference).await;
         Some(Step::new("invoice.pay", format!("{id} by {}", name(&actor)), done))
@@ -215,8 +219,7 @@ impl World {
             _ => Beneficiary::Budget,
         };
         let actor = self.who(&["finance", "authority"]).await;
-        let command = SettlementCommand::PayOut { to, reference: "transfer".to_owned() };
-        let done: Outcome = self.raw::<Settlement>(&actor, id, command).await.into();
+        let done = self.app.pay_out(&actor, id, to, "transfer").await;
         Some(Step::new("settlement.pay_out", format!("{id} by {}", name(&actor)), done))
     }
 }

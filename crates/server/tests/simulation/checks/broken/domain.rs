@@ -1,5 +1,7 @@
 //! Cuts and the gate.
 
+use std::collections::BTreeSet;
+
 use chrono::Duration;
 use serde_json::json;
 use shuyu_casework::agreement;
@@ -110,6 +112,7 @@ fn proposal(purpose: &str) -> Proposal {
         purpose: purpose.to_owned(),
         form: "data_package".to_owned(),
         record: Record { package, rows: 3, findings: vec![finding] },
+        salt: "00".to_owned(),
     }
 }
 
@@ -120,6 +123,7 @@ fn submitted(history: &mut History) {
         grant: grant(),
         author: operator().person,
         operator: operator().organisation,
+        providers: BTreeSet::new(),
         proposal: Box::new(proposal("figures")),
         needed: 2,
         pack: history.law.version.clone(),
