@@ -18,7 +18,7 @@ use arrow::{
     array::{Int64Array, StringArray},
     record_batch::RecordBatch,
 };
-use shuyu_enclave::{Answer, Engine, Item, Label, Operation, Sheet};
+use shuyu_enclave::{Answer, Band, Engine, Item, Label, Operation, Sheet};
 use shuyu_kernel::{Actor, GrantId, Id as _, SessionId};
 use shuyu_store::ActError;
 use shuyu_testkit::actor;
@@ -67,13 +67,13 @@ fn insured() -> (DatasetSpec, RecordBatch) {
     table_of("insured", "plan", "fee", &insured)
 }
 
-/// Everybody but the victim has been somewhere once; one in ten was in two wards.
-fn visits() -> (DatasetSpec, RecordBatch) {
+/// Everybody but the victim has been somewhere once; one in so many was in two wards.
+fn visits(one_in: i64) -> (DatasetSpec, RecordBatch) {
     let rows = rows(300);
     let mut visits = Vec::new();
     for (row, n) in rows.iter().zip(0_i64..).filter(|(row, _)| row.id_no != VICTIM) {
         visits.push((row, if n % 2 == 0 { "a" } else { "b" }.to_owned(), 1_000 + n));
-        if n % 10 == 0 {
+        if n % one_in == 0 {
             visits.push((row, "b".to_owned(), 2_000 + n));
         }
     }
@@ -102,7 +102,7 @@ impl City {
     async fn new() -> Self {
         let world = World::new("hangzhou").await;
         world.supply(INSURED, 1, insured()).await;
-        world.supply(VISITS, 1, visits()).await;
+        world.supply(VISITS, 1, visits(10)).await;
         let mut all = items();
         all.push(granted("insured", INSURED, "plan", "fee"));
         all.push(granted("visits", VISITS, "ward", "cost"));
@@ -183,6 +183,58 @@ async fn a_join_that_multiplies_rows_does_not_single_out_who_is_not_in_it() {
     let by_ward = "SELECT v.ward, count(*) AS n, sum(v.cost) AS s FROM visits v GROUP BY v.ward";
     assert_eq!(shown(city.other_asks(by_ward).await), 2);
     city.world.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_rows_in_several_cells_is_not_singled_out() {
+    let in_ward =
+        |ward| format!("SELECT count(DISTINCT id_no) AS n FROM visits WHERE ward IN ({ward})");
+    // Both wards less all: three were in both, or thirty.
+    for (one_in, is_told) in [(100, false), (10, true)] {
+        let city = City::new().await;
+        city.world.supply(VISITS, 2, visits(one_in)).await;
+        assert_eq!(shown(city.other_asks(&in_ward("'a'")).await), 1);
+        assert_eq!(shown(city.other_asks(&in_ward("'b'")).await), 1);
+        let all = city.other_asks(&in_ward("'a', 'b'")).await;
+        if is_told {
+            assert_eq!(shown(all), 1);
+        } else {
+            assert_eq!(rule(all), "no-differencing");
+        }
+        city.world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn columns_that_another_grant_does_not_see_or_sees_in_bands_are_compared() {
+    let band = |label: &str, from: &str, below: &str| Band {
+        label: label.to_owned(),
+        from: Some(from.to_owned()),
+        below: Some(below.to_owned()),
+    };
+    let bands = vec![band("80s", "1980", "1990"), band("90s", "1990", "2000")];
+    let years = Label::Dimension { codes: Vec::new(), bands };
+    let columns = [("id_no", Label::Join), ("birth_year", years), ("income", Label::measure())];
+    let by_band = "SELECT birth_year, count(*) AS n FROM persons GROUP BY birth_year";
+    for (given, is_told) in [
+        ("SELECT gender, count(*) AS n FROM persons GROUP BY gender", false),
+        ("SELECT district, count(*) AS n FROM persons WHERE birth_year = 1980 GROUP BY 1", true),
+    ] {
+        let city = City::new().await;
+        let persons = item("persons", PERSONS, &columns, Some("id_no"));
+        let (id, who) = (GrantId::from_u128(OTHERS_GRANT + 1), actor(6, OTHER + 1, &["operator"]));
+        city.world.issue_to(id, &who, vec![persons]).await;
+        let session = city.world.enclave.open_session(&who, id, Operation::Ask).await.unwrap();
+        assert!(shown(city.ask(given).await) > 1, "{given}");
+        let answer = city.world.enclave.ask(&who, session, by_band).await;
+        if is_told {
+            let rows = answer.unwrap().rows;
+            assert_eq!(rows, [[Some("80s".to_owned()), Some("300".to_owned())]], "{given}");
+        } else {
+            assert_eq!(rule(answer), "no-differencing", "{given}");
+        }
+        city.world.finish().await;
+    }
 }
 
 #[tokio::test]

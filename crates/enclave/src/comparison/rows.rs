@@ -16,6 +16,7 @@ use datafusion::{
     common::{Column, JoinType, Result as EngineResult, ScalarValue, plan_datafusion_err},
     dataframe::DataFrame,
     datasource::provider_as_source,
+    execution::memory_pool::{MemoryConsumer, MemoryReservation},
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit},
 };
 use futures::StreamExt;
@@ -81,7 +82,7 @@ impl Cells {
 }
 
 /// All rows, by subject.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Read {
     pub(super) entries: Vec<Entry>,
     totals: Vec<Total>,
@@ -89,9 +90,31 @@ pub(super) struct Read {
     subjects: HashMap<u64, u32>,
     /// Subjects are told apart by a keyed digest, which is as good as their key and shorter.
     digests: RandomState,
+    /// What all this takes of the memory of the question.
+    memory: MemoryReservation,
 }
 
 impl Read {
+    fn new(domain: &Domain, shape: &Shape) -> Self {
+        let cells = |lenses| Cells { codes: vec![HashMap::new(); lenses], ..Cells::default() };
+        let pool = &domain.state.runtime_env().memory_pool;
+        Self {
+            entries: Vec::new(),
+            totals: Vec::new(),
+            spaces: shape.spaces.iter().map(|space| cells(space.lenses.len())).collect(),
+            subjects: HashMap::new(),
+            digests: RandomState::new(),
+            memory: MemoryConsumer::new("comparison").register(pool),
+        }
+    }
+
+    /// Takes memory for so many rows: each is sorted and gathered, and divides an atom at worst.
+    fn grow(&mut self, rows: usize, amounts: usize) -> EngineResult<()> {
+        const ATOM_BYTES: usize = 64;
+        let row = 2 * size_of::<Entry>() + amounts * size_of::<Total>() + ATOM_BYTES;
+        self.memory.try_grow(rows.saturating_mul(row))
+    }
+
     /// The amounts of an entry, which has so many.
     pub(super) fn totals(&self, entry: &Entry, amounts: usize) -> &[Total] {
         self.totals.get(entry.at..entry.at + amounts).unwrap_or(&[])
@@ -130,11 +153,7 @@ impl Read {
 
 /// Reads all rows that a comparison is about.
 pub(super) async fn read(domain: &Domain, shape: &Shape, key: &str) -> Checks<Read> {
-    let mut read = Read::default();
-    for space in &shape.spaces {
-        let codes = vec![HashMap::new(); space.lenses.len()];
-        read.spaces.push(Cells { codes, ..Cells::default() });
-    }
+    let mut read = Read::new(domain, shape);
     for (index, base) in (0_u32..).zip(&shape.bases) {
         let Some(space) = shape.spaces.get(base.space) else { continue };
         let plan = match &base.rows {
@@ -183,6 +202,7 @@ fn read_batch(
 ) -> EngineResult<()> {
     /// Measures have so many decimal digits at least, so that versions of other types compare.
     const SCALE: i8 = 4;
+    into.grow(batch.num_rows(), space.amounts.len())?;
     let keys = texts(&column_of(batch, "k")?)?;
     let lenses: Vec<StringArray> = (0..space.lenses.len())
         .map(|lens| texts(&column_of(batch, &format!("c{lens}"))?))
