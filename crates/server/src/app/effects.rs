@@ -278,8 +278,13 @@ impl App {
     async fn suspend(&self, unit: &Unit, cause: &Cause<'_>) -> Result<(), ActError> {
         let agreement = cause.agreement();
         let status = unit.load::<Agreement>(agreement).await?.status;
-        if matches!(status, agreement::Status::Suspended { .. }) {
-            // Access was cut before the case was opened; its end opens it again.
+        if matches!(
+            status,
+            agreement::Status::Suspended { .. }
+                | agreement::Status::Ended { .. }
+                | agreement::Status::Closed { .. }
+        ) {
+            // Access was cut before the case was opened, whose end opens it again; or for good.
             return Ok(());
         }
         let reason = text(&cause.fields(), "ground").unwrap_or_else(|| cause.case.title.clone());
@@ -396,7 +401,7 @@ impl App {
         let agreement = cause.agreement();
         let ground = text(&cause.fields(), "ground").unwrap_or_else(|| "ended".to_owned());
         let status = unit.load::<Agreement>(agreement).await?.status;
-        if !matches!(status, agreement::Status::Ended { .. }) {
+        if !matches!(status, agreement::Status::Ended { .. } | agreement::Status::Closed { .. }) {
             let command = agreement::Command::End { ground: ground.clone() };
             unit.follow::<Agreement>(agreement, command, cause.clauses).await?;
         }
