@@ -4,8 +4,12 @@
 use std::collections::BTreeSet;
 
 use chrono::DateTime;
-use shuyu_casework::{Organisation, Person, organisation, person, simulate};
-use shuyu_kernel::{AgreementId, Id as _, OrganisationId, PersonId};
+use serde_json::json;
+use shuyu_casework::{
+    Organisation, PARTIES, Person, organisation, person,
+    simulate::{self, Walk},
+};
+use shuyu_kernel::{Actor, AgreementId, Id as _, OrganisationId, PersonId};
 use shuyu_law::Law;
 use shuyu_store::{Context, Entity};
 
@@ -63,4 +67,47 @@ fn who_administers_reads_no_data_and_who_audits_does_not_administer() {
     let close = person::Command::Close { reason: "left".to_owned() };
     let closed = decide(&law, Some(&li), close).expect("closed");
     assert!(closed.actor(PersonId::from_u128(1), &operator, &law).roles.is_empty());
+}
+
+/// Of several whose data are asked for, none agrees for another; one of them says no for all.
+#[test]
+fn every_provider_whose_data_are_asked_for_agrees_and_none_for_another() {
+    for (city, stage_of_providers) in [("jingzhou", "supply"), ("hangzhou", "review")] {
+        let law = Law::load(city).expect("a pack");
+        let mut walk = Walk::open(&law, "data_request", DateTime::UNIX_EPOCH)
+            .expect("a procedure")
+            .expect("it opens");
+        while walk.stage().expect("a stage").id != stage_of_providers {
+            walk.step().expect("a step");
+        }
+        let stage = walk.stage().expect("a stage");
+        let one = simulate::actor(&law, "provider", 1);
+        let other = Actor {
+            person: PersonId::from_u128(7),
+            organisation: OrganisationId::from_u128(7),
+            ..one.clone()
+        };
+        let stranger = Actor {
+            person: PersonId::from_u128(8),
+            organisation: OrganisationId::from_u128(8),
+            ..one.clone()
+        };
+        let parties = json!({ "provider": [one.organisation, other.organisation] });
+        let act = |walk: &mut Walk<'_>, actor: &Actor, role: &str| {
+            let mut acting = walk.good_act(stage);
+            acting.role = Some(role.to_owned());
+            acting.facts.insert(PARTIES.to_owned(), parties.clone());
+            walk.act(actor, acting).map_err(|refusal| refusal.rule)
+        };
+        if stage.every {
+            let authority = simulate::actor(&law, "authority", 1);
+            act(&mut walk, &authority, "authority").expect("the authority agrees");
+        }
+        act(&mut walk, &one, "provider").expect("the one agrees");
+        assert_eq!(walk.stage().expect("a stage").id, stage.id, "{city}: the other was asked, too");
+        let foreign = act(&mut walk, &stranger, "provider");
+        assert_eq!(foreign, Err("stage-is-for-the-party".to_owned()), "{city}");
+        act(&mut walk, &other, "provider").expect("the other agrees");
+        assert_ne!(walk.stage().map(|it| it.id.as_str()), Some(stage.id.as_str()), "{city}");
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shuyu_casework::{Agreement, Organisation, Scenario, scenario};
 use shuyu_enclave::Release;
-use shuyu_kernel::{Actor, AgreementId, InvoiceId, ProductId, ReleaseId, Share, SubscriptionId};
+use shuyu_kernel::{
+    Actor, AgreementId, InvoiceId, OrganisationId, ProductId, ReleaseId, Share, SubscriptionId,
+};
 use shuyu_market::{
     AgreementFacts, Beneficiary, Invoice, InvoiceCommand, KeyHash, OfferFacts, Posting,
     PostingCommand, PostingId, Price, Product, ProductCommand, ProductDraft, ReleaseFacts,
@@ -257,6 +259,9 @@ impl App {
                 let mut shares = Vec::new();
                 for share in &terms.shares {
                     let party = self.beneficiary(&share.party, terms.operator).await?;
+                    let unknown =
+                        || ActError::NotFound(StreamId::new("organisation", &share.party));
+                    let party = party.ok_or_else(unknown)?;
                     shares.push(Share { party, weight: share.weight });
                 }
                 let operator = terms.operator;
@@ -324,29 +329,29 @@ impl App {
         Ok(())
     }
 
-    /// Who a party of an agreement's shares is: an organisation by id, or by its role.
-    async fn beneficiary(
+    /// Who a party of an agreement's shares is: an organisation by id, or by a role that it alone
+    /// holds. `None`: nobody, or one of several.
+    pub(super) async fn beneficiary(
         &self,
         party: &str,
-        operator: shuyu_kernel::OrganisationId,
-    ) -> Result<Beneficiary, ActError> {
+        operator: OrganisationId,
+    ) -> Result<Option<Beneficiary>, ActError> {
         match party {
-            "operator" => return Ok(Beneficiary::Organisation { id: operator }),
-            "redistribution" => return Ok(Beneficiary::Redistribution),
-            "budget" => return Ok(Beneficiary::Budget),
+            "operator" => return Ok(Some(Beneficiary::Organisation { id: operator })),
+            "redistribution" => return Ok(Some(Beneficiary::Redistribution)),
+            "budget" => return Ok(Some(Beneficiary::Budget)),
             _ => {}
         }
-        if let Ok(id) = party.parse() {
-            return Ok(Beneficiary::Organisation { id });
-        }
         let all = self.desk().list::<Organisation>(&Filter::default()).await.map_err(store)?;
-        let holder = all.into_iter().find(|(_, organisation)| {
-            organisation.is_open && organisation.roles_under(self.law()).contains(party)
-        });
-        match holder {
-            Some((id, _)) => Ok(Beneficiary::Organisation { id }),
-            None => Err(ActError::NotFound(StreamId::new("organisation", &party))),
-        }
+        let is_party = |id: OrganisationId, organisation: &Organisation| match party.parse() {
+            Ok(named) => id == named,
+            Err(_) => organisation.is_open && organisation.roles_under(self.law()).contains(party),
+        };
+        let mut known = all.into_iter().filter(|(id, it)| is_party(*id, it)).map(|(id, _)| id);
+        Ok(match (known.next(), known.next()) {
+            (Some(id), None) => Some(Beneficiary::Organisation { id }),
+            _ => None,
+        })
     }
 
     pub(super) async fn subscription(&self, id: SubscriptionId) -> Result<Subscription, ActError> {

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "what cannot be set up fails the test")]
 
 mod agreements;
+mod bounds;
 mod erasure;
 mod metering;
 mod objections;
