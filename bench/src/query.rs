@@ -57,7 +57,7 @@ pub(crate) async fn measure(rounds: usize, persons: u64) -> Result<Report, Failu
     let begin = Instant::now();
     governed.ask(first_query()?).await?;
     report.note(format!(
-        "the first question of a version, which finds out once that nobody has two rows: {:.0} ms",
+        "the first question of a version, which finds out once that every row has somebody and nobody two rows: {:.0} ms",
         begin.elapsed().as_secs_f64() * 1e3
     ));
     for _ in 0..rounds {

@@ -123,13 +123,15 @@ pub struct Agreement {
     pub terms: Terms,
     /// Where it stands.
     pub status: Status,
+    /// When its first day begins where the law applies.
+    pub begins_at: DateTime<Utc>,
     /// When its last day is over where the law applies.
     pub expires_at: DateTime<Utc>,
 }
 
 impl Agreement {
     /// Whether work under it may go on at `now`: in operation, or on a trial that is not over or
-    /// was passed; and not expired.
+    /// was passed; and within its term.
     pub fn is_in_operation(&self, now: DateTime<Utc>) -> bool {
         let operates = match &self.status {
             Status::Active { .. } => true,
@@ -140,7 +142,7 @@ impl Agreement {
             | Status::Ended { .. }
             | Status::Closed { .. } => false,
         };
-        operates && now <= self.expires_at
+        operates && (self.begins_at..=self.expires_at).contains(&now)
     }
 
     /// What the clock wants of it at `now`, if anything: its last day is over, or its trial's.
@@ -228,6 +230,8 @@ pub enum Event {
     Signed {
         /// What was agreed.
         terms: Terms,
+        /// When its first day begins.
+        begins_at: DateTime<Utc>,
         /// When its last day will be over.
         expires_at: DateTime<Utc>,
         /// When.
@@ -313,10 +317,11 @@ impl Entity for Agreement {
     }
 
     fn evolve(state: Option<Self>, event: &Event) -> Option<Self> {
-        if let Event::Signed { terms, expires_at, at } = event {
+        if let Event::Signed { terms, begins_at, expires_at, at } = event {
             return Some(Self {
                 terms: terms.clone(),
                 status: Status::Signed { at: *at },
+                begins_at: *begins_at,
                 expires_at: *expires_at,
             });
         }
@@ -404,14 +409,15 @@ fn sign(terms: Terms, ctx: &Context<'_>) -> Result<Event, Refusal> {
     if total == 0 || terms.shares.iter().any(|share| share.party.trim().is_empty()) {
         return Err(ctx.refuse(rules::AGREEMENT_SHARES));
     }
-    let expires_at = ctx
+    let (begins_at, expires_at) = ctx
         .law
-        .end_of_day(terms.to)
-        .ok_or_else(|| ctx.refuse(rules::AGREEMENT_TERM).because("its last day is too late"))?;
+        .start_of_day(terms.from)
+        .zip(ctx.law.end_of_day(terms.to))
+        .ok_or_else(|| ctx.refuse(rules::AGREEMENT_TERM).because("its days are out of range"))?;
     if expires_at < ctx.now {
         return Err(ctx.refuse(rules::AGREEMENT_TERM).because("its last day is over"));
     }
-    Ok(Event::Signed { terms, expires_at, at: ctx.now })
+    Ok(Event::Signed { terms, begins_at, expires_at, at: ctx.now })
 }
 
 impl Agreement {

@@ -261,6 +261,10 @@ fn a_trial_goes_over_into_the_term_only_when_it_was_passed() {
     };
     let signed = go(None, Command::Sign(Box::new(terms)), "2023-10-20T00:00:00Z").expect("signed");
     let trial = go(Some(&signed), Command::Activate, "2023-11-01T00:00:00Z").expect("on trial");
+    // The first of November begins at four in the afternoon of the day before, Greenwich time.
+    let early = go(Some(&signed), Command::Activate, "2023-10-25T00:00:00Z").expect("on trial");
+    let (eve, first) = ("2023-10-31T15:59:59Z", "2023-10-31T16:00:00Z");
+    assert!(!early.is_in_operation(at(eve)) && early.is_in_operation(at(first)));
     // The thirtieth of April ends at four in the afternoon, Greenwich time.
     let (last, over) = ("2024-04-30T15:59:59Z", "2024-04-30T16:00:00Z");
     assert_eq!(trial.keys().due_at, Some(at(last)));

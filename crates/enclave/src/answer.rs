@@ -138,7 +138,16 @@ struct FoundMeasure {
 /// Facts of immutable dataset versions that need to be found out once.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    unique: Mutex<HashMap<ColumnOf, bool>>,
+    known: Mutex<HashMap<ColumnOf, KeyFacts>>,
+}
+
+/// What holds of a column of an immutable dataset version.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyFacts {
+    /// No two rows share a value.
+    pub(crate) unique: bool,
+    /// No row is without one.
+    pub(crate) complete: bool,
 }
 
 type Checks<T> = Result<T, Objection>;
@@ -195,47 +204,53 @@ fn integers(batch: &RecordBatch, name: &str) -> EngineResult<Vec<u64>> {
 }
 
 impl Facts {
-    /// Whether no two rows of a dataset version share a value of a column.
-    async fn is_unique(
+    /// What holds of a column.
+    async fn of(
         &self,
         domain: &Domain,
         plan: &Arc<LogicalPlan>,
         of: &ColumnOf,
         column: &Column,
-    ) -> EngineResult<bool> {
+    ) -> EngineResult<KeyFacts> {
         if let Some(known) = self.known(of) {
             return Ok(known);
         }
         let scan = scan_of(plan, column).unwrap_or_else(|| Arc::clone(plan));
-        self.find_unique(domain, scan, of, column).await
+        self.find(domain, scan, of, column).await
     }
 
     /// What was found out of a column.
-    pub(crate) fn known(&self, of: &ColumnOf) -> Option<bool> {
-        self.unique.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied()
+    pub(crate) fn known(&self, of: &ColumnOf) -> Option<KeyFacts> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied()
     }
 
-    /// Finds out whether no two rows of a scan share a value of a column.
-    pub(crate) async fn find_unique(
+    /// Finds out, by reading it, what holds of a column of a scan.
+    pub(crate) async fn find(
         &self,
         domain: &Domain,
         scan: Arc<LogicalPlan>,
         of: &ColumnOf,
         column: &Column,
-    ) -> EngineResult<bool> {
+    ) -> EngineResult<KeyFacts> {
         let key = Expr::Column(column.clone());
         let counted = LogicalPlanBuilder::new_from_arc(scan)
             .aggregate(
                 Vec::<Expr>::new(),
-                [count(key.clone()).alias("__all"), count_distinct(key).alias("__distinct")],
+                [
+                    count(lit(1_i64)).alias("__rows"),
+                    count(key.clone()).alias("__all"),
+                    count_distinct(key).alias("__distinct"),
+                ],
             )?
             .build()?;
-        let mut unique = true;
+        let mut facts = KeyFacts { unique: true, complete: true };
         for batch in batches(domain, counted).await? {
-            unique &= integers(&batch, "__all")? == integers(&batch, "__distinct")?;
+            let all = integers(&batch, "__all")?;
+            facts.unique &= all == integers(&batch, "__distinct")?;
+            facts.complete &= all == integers(&batch, "__rows")?;
         }
-        self.unique.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), unique);
-        Ok(unique)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), facts);
+        Ok(facts)
     }
 }
 
@@ -256,9 +271,10 @@ pub(crate) async fn check_fan_out(domain: &Domain, facts: &Facts, checked: &Chec
         for of in [left, right] {
             if let Some(column) = checked.columns.get(of) {
                 unique |= facts
-                    .is_unique(domain, &checked.base, of, column)
+                    .of(domain, &checked.base, of, column)
                     .await
-                    .map_err(|error| constant_error(&error))?;
+                    .map_err(|error| constant_error(&error))?
+                    .unique;
             }
         }
         if !unique {
@@ -304,35 +320,37 @@ fn cells_plan(
     key: Option<&Column>,
     one_row_each: bool,
 ) -> EngineResult<LogicalPlan> {
-    let key = key.map(|key| Expr::Column(key.clone()));
-    let mut rows = LogicalPlanBuilder::new_from_arc(Arc::clone(filtered));
-    if let Some(key) = &key {
-        rows = rows.filter(key.clone().is_not_null())?;
-    }
+    let rows = LogicalPlanBuilder::new_from_arc(Arc::clone(filtered));
     let named = |prefix: &str, index: usize| format!("{prefix}{index}");
     let group_names: Vec<String> = (0..groups.len()).map(|index| named("__g", index)).collect();
     let Some(key) = key.filter(|_| !one_row_each) else {
-        let mut aggregates =
-            vec![count(lit(1_i64)).alias("__subjects"), count(lit(1_i64)).alias("__rows")];
+        // Each row is a subject: nothing is counted twice under two names.
+        let mut aggregates = vec![count(lit(1_i64)).alias("__rows")];
+        let mut columns: Vec<Expr> = group_names.iter().map(col).collect();
+        columns.extend([col("__rows").alias("__subjects"), col("__rows")]);
         for (index, measure) in measures.iter().enumerate() {
-            aggregates.extend([
-                count(measure.clone()).alias(named("__contributors", index)),
-                count(measure.clone()).alias(named("__present", index)),
-                sum(measure.clone()).alias(named("__sum", index)),
-                min(measure.clone()).alias(named("__min", index)),
-                max(measure.clone()).alias(named("__max", index)),
-            ]);
+            let present = named("__present", index);
+            columns.extend([col(&present).alias(named("__contributors", index)), col(&present)]);
+            aggregates.push(count(measure.clone()).alias(present));
+            for (name, figure) in [
+                ("__sum", sum(measure.clone())),
+                ("__min", min(measure.clone())),
+                ("__max", max(measure.clone())),
+            ] {
+                aggregates.push(figure.alias(named(name, index)));
+                columns.push(col(named(name, index)));
+            }
         }
         let groups: Vec<Expr> = groups
             .iter()
             .zip(&group_names)
             .map(|(group, name)| group.clone().alias(name))
             .collect();
-        return rows.aggregate(groups, aggregates)?.build();
+        return rows.aggregate(groups, aggregates)?.project(columns)?.build();
     };
     let mut inner_groups: Vec<Expr> =
         groups.iter().zip(&group_names).map(|(group, name)| group.clone().alias(name)).collect();
-    inner_groups.push(key.alias("__subject"));
+    inner_groups.push(Expr::Column(key.clone()).alias("__subject"));
     let mut inner = vec![count(lit(1_i64)).alias("__n")];
     for (index, measure) in measures.iter().enumerate() {
         inner.extend([
@@ -457,16 +475,25 @@ async fn find_cells(
         .map(|of| exact(&checked.filtered, column(of)?))
         .collect::<EngineResult<_>>()?;
     let tables = protected(domain, checked);
-    // Rows without a subject belong to nobody: they are in no cell, under no count.
+    let is_alone = checked.question.relation.sources.len() == 1;
     let mut filtered = LogicalPlanBuilder::new_from_arc(Arc::clone(&checked.filtered));
+    let mut one_row_each = Vec::with_capacity(tables.len());
     for table in &tables {
-        filtered = filtered.filter(Expr::Column(table.key.clone()).is_not_null())?;
+        let known = if is_alone {
+            Some(facts.of(domain, &checked.base, &table.of, &table.key).await?)
+        } else {
+            None
+        };
+        // Rows without a subject belong to nobody: they are in no cell, under no count. Where
+        // every row is known to have one, the key need not even be read.
+        if !known.is_some_and(|key| key.complete) {
+            filtered = filtered.filter(Expr::Column(table.key.clone()).is_not_null())?;
+        }
+        one_row_each.push(known.is_some_and(|key| key.unique));
     }
     let filtered = Arc::new(filtered.build()?);
     let mut cells: BTreeMap<Vec<Code>, Found> = BTreeMap::new();
-    for table in &tables {
-        let one_row_each = checked.question.relation.sources.len() == 1
-            && facts.is_unique(domain, &checked.base, &table.of, &table.key).await?;
+    for (table, one_row_each) in tables.iter().zip(one_row_each) {
         let plan = cells_plan(&filtered, &groups, &measures, Some(&table.key), one_row_each)?;
         let kind = Some(table.kind);
         for batch in batches(domain, plan).await? {

@@ -27,8 +27,6 @@ pub enum Operation {
     Ask,
     /// Run frozen jobs on the full data.
     Produce,
-    /// Make products of what was released.
-    Product,
 }
 
 impl Operation {
@@ -38,7 +36,6 @@ impl Operation {
             Self::Develop => "develop",
             Self::Ask => "ask",
             Self::Produce => "produce",
-            Self::Product => "product",
         }
     }
 }

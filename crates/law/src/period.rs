@@ -67,6 +67,12 @@ impl Law {
         stage.at_least.as_ref().map_or(Ok(None), |period| self.due(period, from))
     }
 
+    /// The first second of `day` where the law applies.
+    pub fn start_of_day(&self, day: NaiveDate) -> Option<DateTime<Utc>> {
+        let offset = Duration::hours(self.utc_offset_hours.into());
+        day.and_hms_opt(0, 0, 0)?.checked_sub_signed(offset).map(|instant| instant.and_utc())
+    }
+
     /// The last second of `day` where the law applies.
     pub fn end_of_day(&self, day: NaiveDate) -> Option<DateTime<Utc>> {
         let end = day.and_hms_opt(23, 59, 59)?;

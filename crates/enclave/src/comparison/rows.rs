@@ -513,15 +513,16 @@ pub(super) async fn keeps(
 /// Whether no two rows of a version share a value of a column.
 pub(super) async fn is_unique(domain: &Domain, facts: &Facts, of: &ColumnOf) -> Checks<bool> {
     if let Some(known) = facts.known(of) {
-        return Ok(known);
+        return Ok(known.unique);
     }
     let held = domain.held(of.source, &BTreeSet::from([of.column.clone()])).await?;
     let source = provider_as_source(held.table);
     let scan = LogicalPlanBuilder::scan("t", source, None).and_then(LogicalPlanBuilder::build);
     let column = Column::new(Some("t"), &of.column);
     match scan {
-        Ok(scan) => facts.find_unique(domain, Arc::new(scan), of, &column).await,
+        Ok(scan) => facts.find(domain, Arc::new(scan), of, &column).await,
         Err(error) => Err(error),
     }
+    .map(|found| found.unique)
     .map_err(|error| constant_error(&error))
 }

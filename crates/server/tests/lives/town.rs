@@ -198,7 +198,7 @@ impl Town {
             scenario: self.app.fresh(),
             operator: self.operator,
             items: vec![item],
-            operations: [Operation::Produce, Operation::Product].into(),
+            operations: [Operation::Produce].into(),
             people: [self.analyst().person].into(),
             from: self.now(),
             to: self.now() + Duration::days(900),

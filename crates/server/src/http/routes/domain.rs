@@ -56,8 +56,6 @@ enum Operation {
     Ask,
     /// Run frozen jobs on the full data.
     Produce,
-    /// Make products of what was released.
-    Product,
 }
 
 impl From<Operation> for shuyu_enclave::Operation {
@@ -66,7 +64,6 @@ impl From<Operation> for shuyu_enclave::Operation {
             Operation::Develop => Self::Develop,
             Operation::Ask => Self::Ask,
             Operation::Produce => Self::Produce,
-            Operation::Product => Self::Product,
         }
     }
 }
@@ -77,7 +74,6 @@ impl From<shuyu_enclave::Operation> for Operation {
             shuyu_enclave::Operation::Develop => Self::Develop,
             shuyu_enclave::Operation::Ask => Self::Ask,
             shuyu_enclave::Operation::Produce => Self::Produce,
-            shuyu_enclave::Operation::Product => Self::Product,
         }
     }
 }

@@ -164,7 +164,12 @@ fn signed(now: DateTime<Utc>) -> agreement::Event {
         scope: "figures".to_owned(),
         text: ContentHash::of(b"text"),
     };
-    agreement::Event::Signed { terms, expires_at: now + Duration::days(400), at: now }
+    agreement::Event::Signed {
+        terms,
+        begins_at: now,
+        expires_at: now + Duration::days(400),
+        at: now,
+    }
 }
 
 fn terms(now: DateTime<Utc>) -> Terms {
