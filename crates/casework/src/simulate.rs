@@ -43,7 +43,9 @@ pub fn example(schema: &Value, given: &Map<String, Value>, today: &str) -> Value
                     filled.insert(name.clone(), example(part, given, today));
                 }
             }
-            shuyu_law::sums(schema).iter().for_each(|sum| come_to(sum, &mut filled));
+            for sum in &shuyu_law::sums(schema) {
+                come_to(sum, &mut filled);
+            }
             Value::Object(filled)
         }
         Some("array") => {

@@ -59,7 +59,7 @@ struct Days {
 }
 
 impl Days {
-    fn make<'a>(value: &'a Value, later: bool) -> Made<'a> {
+    fn make(value: &Value, later: bool) -> Made<'_> {
         let day = value.as_str().filter(|day| day.parse::<chrono::NaiveDate>().is_ok());
         let day = day.ok_or_else(|| ValidationError::schema("it is not a day"))?;
         Ok(Box::new(Self { day: day.to_owned(), later }))
