@@ -569,6 +569,3 @@ fn check_subject(description: &Description, ctx: &Context<'_>) -> Result<(), Ref
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use datafusion::{
-    common::{Column, DataFusionError, Result as EngineResult, ScalarValue, plan_datafusion_err},
+    common::{Column, Result as EngineResult, ScalarValue, plan_datafusion_err},
     dataframe::DataFrame,
     functions_aggregate::expr_fn::{count, count_distinct, max, min, sum},
     logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit, try_cast},
@@ -24,7 +24,7 @@ use crate::{
     Domain, Label, Objection, SMALLEST_CELL, SubjectKind, Thresholds,
     checker::ask::{Checked, code},
     domain::constant_error,
-    question::{Code, ColumnOf, Figure, Layout, Question, Region, Shown},
+    question::{Code, ColumnOf, Figure, Layout, Question, Shown},
     rules::JOIN_COLUMNS,
 };
 
@@ -203,11 +203,26 @@ impl Facts {
         of: &ColumnOf,
         column: &Column,
     ) -> EngineResult<bool> {
-        let known = self.unique.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied();
-        if let Some(known) = known {
+        if let Some(known) = self.known(of) {
             return Ok(known);
         }
         let scan = scan_of(plan, column).unwrap_or_else(|| Arc::clone(plan));
+        self.find_unique(domain, scan, of, column).await
+    }
+
+    /// What was found out of a column.
+    pub(crate) fn known(&self, of: &ColumnOf) -> Option<bool> {
+        self.unique.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied()
+    }
+
+    /// Finds out whether no two rows of a scan share a value of a column.
+    pub(crate) async fn find_unique(
+        &self,
+        domain: &Domain,
+        scan: Arc<LogicalPlan>,
+        of: &ColumnOf,
+        column: &Column,
+    ) -> EngineResult<bool> {
         let key = Expr::Column(column.clone());
         let counted = LogicalPlanBuilder::new_from_arc(scan)
             .aggregate(
@@ -261,7 +276,7 @@ pub(crate) async fn check_fan_out(domain: &Domain, facts: &Facts, checked: &Chec
 }
 
 /// A measure as an exact decimal, so that no order of summing shows; what is no number is absent.
-fn exact(plan: &LogicalPlan, column: &Column) -> EngineResult<Expr> {
+pub(crate) fn exact(plan: &LogicalPlan, column: &Column) -> EngineResult<Expr> {
     let expression = Expr::Column(column.clone());
     let data_type = expression.get_type(plan.schema())?;
     Ok(match data_type {
@@ -587,70 +602,4 @@ fn mean_text(found: &FoundMeasure) -> Option<String> {
     let hundredths = found.sum.checked_mul(100)?;
     let divisor = unit.checked_mul(count).filter(|divisor| *divisor > 0)?;
     Some(decimal_text((hundredths + divisor / 2).div_euclid(divisor), 2))
-}
-
-/// How many distinct subjects lie in a region but in none of some others: the least over the
-/// protected tables.
-pub(crate) async fn subjects_between(
-    domain: &Domain,
-    checked: &Checked,
-    outer: &Region,
-    minus: &[&Region],
-) -> Checks<BTreeMap<SubjectKind, u64>> {
-    let run = async || -> EngineResult<BTreeMap<SubjectKind, u64>> {
-        let mut predicate = region_predicate(checked, outer)?;
-        for region in minus {
-            let inside = region_predicate(checked, region)?;
-            predicate = predicate.and(Expr::IsNotTrue(Box::new(inside)));
-        }
-        let mut least = BTreeMap::new();
-        let tables = protected(domain, checked);
-        let mut rows =
-            LogicalPlanBuilder::new_from_arc(Arc::clone(&checked.base)).filter(predicate)?;
-        for table in &tables {
-            rows = rows.filter(Expr::Column(table.key.clone()).is_not_null())?;
-        }
-        let rows = rows.build()?;
-        for table in &tables {
-            let plan = LogicalPlanBuilder::from(rows.clone())
-                .aggregate(
-                    Vec::<Expr>::new(),
-                    [count_distinct(Expr::Column(table.key.clone())).alias("__subjects")],
-                )?
-                .build()?;
-            for batch in batches(domain, plan).await? {
-                for subjects in integers(&batch, "__subjects")? {
-                    let entry = least.entry(table.kind).or_insert(u64::MAX);
-                    *entry = (*entry).min(subjects);
-                }
-            }
-        }
-        Ok(least)
-    };
-    run().await.map_err(|error: DataFusionError| constant_error(&error))
-}
-
-fn region_predicate(checked: &Checked, region: &Region) -> EngineResult<Expr> {
-    let mut predicate = lit(true);
-    for (of, codes) in region {
-        let column = checked.columns.get(of).ok_or_else(|| plan_datafusion_err!("no column"))?;
-        let expression = Expr::Column(column.clone());
-        let data_type = expression.get_type(checked.base.schema())?;
-        let mut literals = Vec::new();
-        let mut absent = false;
-        for code in codes {
-            match code {
-                Some(text) => {
-                    literals.push(lit(ScalarValue::try_from_string(text.clone(), &data_type)?));
-                }
-                None => absent = true,
-            }
-        }
-        let mut inside = expression.clone().in_list(literals, false);
-        if absent {
-            inside = inside.or(expression.is_null());
-        }
-        predicate = predicate.and(inside);
-    }
-    Ok(predicate)
 }

@@ -19,9 +19,10 @@ use shuyu_kernel::DatasetId;
 use shuyu_law::{Law, Refusal, Rule};
 
 use crate::{
-    Item,
+    Item, SubjectKind,
+    enclave::Source,
     governed::Governed,
-    rules::{GRANTED_NAMES, QUERY_COMPLETED},
+    rules::{GRANTED_NAMES, NO_DIFFERENCING, QUERY_COMPLETED},
     stop::{FiltersAboveJoins, Stop, Stops},
     text,
 };
@@ -62,11 +63,30 @@ pub(crate) fn constant_error(error: &datafusion::common::DataFusionError) -> Obj
     Objection::new(QUERY_COMPLETED, "the query could not be completed")
 }
 
+/// Why an answer is refused beside which an earlier one cannot be laid: on the safe side.
+pub(crate) fn not_comparable() -> Objection {
+    Objection::new(
+        NO_DIFFERENCING,
+        "with an answer given before, this answer could single out too few subjects",
+    )
+}
+
 /// A granted table at a version.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     pub(crate) item: Item,
     pub(crate) version: DatasetVersion,
+    /// The granted columns as they lie in the vault.
+    pub(crate) provider: Arc<dyn TableProvider>,
+}
+
+/// A dataset version as the platform itself holds it, to compare answers with: no query names it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Those of the columns asked for that the version has.
+    pub table: Arc<dyn TableProvider>,
+    /// Whom it is about, and the column that says so.
+    pub subject: Option<(SubjectKind, String)>,
 }
 
 /// The tables of one grant at fixed versions: all that a query can name.
@@ -74,6 +94,8 @@ pub(crate) struct Table {
 pub struct Domain {
     pub(crate) state: SessionState,
     pub(crate) tables: BTreeMap<String, Table>,
+    /// Where other versions and columns are found, which answers given before are about.
+    source: Option<Arc<dyn Source>>,
 }
 
 impl std::fmt::Debug for Domain {
@@ -95,12 +117,12 @@ impl Domain {
         let schema = MemorySchemaProvider::new();
         let mut granted = BTreeMap::new();
         for (item, version, provider) in tables {
-            let governed =
-                Governed::new(provider, &item).map_err(|error| constant_error(&error))?;
+            let governed = Governed::new(Arc::clone(&provider), &item)
+                .map_err(|error| constant_error(&error))?;
             schema
                 .register_table(item.table.clone(), Arc::new(governed))
                 .map_err(|error| constant_error(&error))?;
-            granted.insert(item.table.clone(), Table { item, version });
+            granted.insert(item.table.clone(), Table { item, version, provider });
         }
         let catalog = MemoryCatalogProvider::new();
         let list = MemoryCatalogProviderList::new();
@@ -126,13 +148,38 @@ impl Domain {
             .with_table_functions(std::collections::HashMap::new())
             .with_file_formats(Vec::new())
             .build();
-        Ok(Self { state, tables: granted })
+        Ok(Self { state, tables: granted, source: None })
     }
 
     /// The same tables, for work that ends when it must.
     pub(crate) fn until(mut self, stop: &Arc<Stop>) -> Self {
         self.state.config_mut().set_extension(Arc::clone(stop));
         self
+    }
+
+    /// The same tables, beside all that answers given before are about.
+    pub(crate) fn beside(self, source: Arc<dyn Source>) -> Self {
+        Self { source: Some(source), ..self }
+    }
+
+    /// A dataset version with these columns, whatever the grant holds of it, to compare answers.
+    pub(crate) async fn held(
+        &self,
+        version: DatasetVersion,
+        columns: &BTreeSet<String>,
+    ) -> Result<Held, Objection> {
+        let granted = self.tables.values().find(|table| table.version == version);
+        if let Some(Table { item, provider, .. }) = granted {
+            let schema = provider.schema();
+            if columns.iter().all(|column| schema.index_of(column).is_ok()) {
+                let subject = item.subject_kind.zip(item.subject_key.clone());
+                return Ok(Held { table: Arc::clone(provider), subject });
+            }
+        }
+        match &self.source {
+            Some(source) => source.held(version, columns).await,
+            None => Err(not_comparable()),
+        }
     }
 
     /// The dataset versions of the tables.

@@ -1,6 +1,7 @@
 //! The room at work: its threads, its limits and its switch, and the questions that are answered.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,14 +15,15 @@ use datafusion::{
     },
 };
 use serde_json::json;
-use shuyu_kernel::{Actor, ContentHash, GrantId, Ids, SessionId};
-use shuyu_store::{ActError, Desk, Entry, Filter, StreamId, Unit};
+use shuyu_kernel::{Actor, ContentHash, DatasetId, GrantId, Ids, SessionId};
+use shuyu_store::{ActError, Desk, Entry, StreamId, Unit};
 use shuyu_vault::Vault;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Answer, Asked, Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Item, Limits,
+    Answer, Asked, Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Held, Item, Limits,
     Objection, Operation, Session, Sheet, Tally, TallyId,
+    domain::not_comparable,
     given::GivenCommand,
     memory::share_of,
     rules::{GRANT_TERM, JOB_LIMITS, SESSION_OPEN},
@@ -39,6 +41,16 @@ pub trait Source: Send + Sync {
         &self,
         items: &[Item],
     ) -> Result<Vec<(Item, DatasetVersion, Arc<dyn TableProvider>)>, Objection>;
+
+    /// A dataset version with these of its columns, to compare answers: whatever a grant holds.
+    /// A source that keeps no versions has none, and what would have to be compared is refused.
+    async fn held(
+        &self,
+        _version: DatasetVersion,
+        _columns: &BTreeSet<String>,
+    ) -> Result<Held, Objection> {
+        Err(not_comparable())
+    }
 }
 
 /// The operation domain of a deployment.
@@ -73,7 +85,7 @@ impl Opening {
     /// The granted tables at their current versions, and nothing else.
     pub(crate) async fn domain(self) -> Result<Domain, Objection> {
         let tables = self.source.tables(&self.items).await?;
-        Ok(Domain::new(self.runtime, tables)?.until(&self.stop))
+        Ok(Domain::new(self.runtime, tables)?.until(&self.stop).beside(self.source))
     }
 }
 
@@ -275,8 +287,9 @@ impl Asking {
         Ok(asked.sheet(&answer))
     }
 
-    /// Compares an answer with those given before over the same rows, to any operator, and notes
-    /// it, before it is handed out. The grant that it rests on is read in the same unit of work.
+    /// Compares an answer with those given before about the same datasets, to any operator, and
+    /// notes it, before it is handed out. The grant that it rests on, and the counts of what was
+    /// given, are read in the same unit of work.
     async fn note(
         &self,
         unit: &Unit,
@@ -292,26 +305,27 @@ impl Asking {
             return Err(unit.refuse(&self.subject, ASK, refusal).await);
         }
         let question = asked.question();
-        let (tally, id) = (TallyId::of(&question.relation), GivenId::of(question));
-        unit.find::<Tally>(tally).await?;
+        let sources = question.relation.sources.iter();
+        let datasets: BTreeSet<DatasetId> = sources.map(|source| source.dataset).collect();
+        let id = GivenId::of(question);
+        for dataset in &datasets {
+            unit.find::<Tally>(TallyId::of(*dataset)).await?;
+        }
         let given = unit.find::<Given>(id).await?;
         // The same question again, or an answer of which everything has been shown, adds nothing;
         // an answer under looser thresholds than before does.
         if !given.is_some_and(|(_, given)| given.covers(&answer)) {
-            let parent = Filter::parent(Given::relation_key(&question.relation));
-            let earlier: Vec<Answer> = desk
-                .list::<Given>(&parent)
-                .await?
-                .into_iter()
-                .map(|(_, given)| given.answer)
-                .collect();
+            let earlier = earlier(desk, &datasets).await?;
             let thresholds = &grant.thresholds;
             let compared = self.engine.compare(domain, asked, &answer, &earlier, thresholds).await;
             if let Err(objection) = compared {
                 let refusal = objection.refusal(&desk.laws().current);
                 return Err(unit.refuse(&self.subject, ASK, refusal).await);
             }
-            unit.follow::<Tally>(tally, TallyCommand::Count, &[]).await?;
+            for dataset in &datasets {
+                let tally = TallyId::of(*dataset);
+                unit.follow::<Tally>(tally, TallyCommand::Count, &[]).await?;
+            }
             let give = GivenCommand::Give { answer: Box::new(answer.clone()) };
             unit.follow::<Given>(id, give, &[]).await?;
         }
@@ -321,4 +335,16 @@ impl Asking {
         unit.journal(&Entry::new(self.subject.clone(), ASK, body));
         Ok(())
     }
+}
+
+/// The answers that were given about any of some datasets.
+async fn earlier(desk: &Desk, datasets: &BTreeSet<DatasetId>) -> Result<Vec<Answer>, ActError> {
+    let mut all = BTreeMap::new();
+    for dataset in datasets {
+        for filter in Given::about(*dataset) {
+            let given = desk.list::<Given>(&filter).await?.into_iter();
+            all.extend(given.filter(|(_, given)| given.is_about(*dataset)));
+        }
+    }
+    Ok(all.into_values().map(|given| given.answer).collect())
 }

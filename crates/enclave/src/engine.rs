@@ -11,7 +11,7 @@ use crate::{
     Answer, Domain, Objection, Question, Sheet, Thresholds,
     answer::{self, Facts},
     checker::{ask, produce},
-    differencing,
+    comparison,
     domain::constant_error,
     rules::JOB_LIMITS,
 };
@@ -147,8 +147,8 @@ impl Engine {
         ask::check(domain, &plan).map(Asked)
     }
 
-    /// Answers a checked question, unless an earlier answer over the same dataset versions, to
-    /// any operator, would single out too few subjects with it.
+    /// Answers a checked question, unless it would single out too few subjects with all earlier
+    /// answers: those about any of its datasets, at any version, to any operator.
     ///
     /// # Errors
     ///
@@ -161,11 +161,12 @@ impl Engine {
         thresholds: &Thresholds,
     ) -> Result<Answer, Objection> {
         let answer = answer::answer(domain, &self.facts, &asked.0, thresholds).await?;
+        let answer = comparison::settle(domain, &self.facts, &asked.0, answer, thresholds).await?;
         self.compare(domain, asked, &answer, earlier, thresholds).await?;
         Ok(answer)
     }
 
-    /// Refuses an answer that, with an earlier one, would single out too few subjects.
+    /// Refuses an answer that, with all earlier ones, would single out too few subjects.
     ///
     /// # Errors
     ///
@@ -178,7 +179,8 @@ impl Engine {
         earlier: &[Answer],
         thresholds: &Thresholds,
     ) -> Result<(), Objection> {
-        differencing::check(domain, &asked.0, answer, earlier, thresholds).await
+        let facts = &self.facts;
+        comparison::check(domain, facts, &asked.0, answer, earlier, thresholds).await
     }
 
     /// Checks a job's query, and builds the thresholds into its plan.

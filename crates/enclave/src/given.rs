@@ -1,11 +1,14 @@
 //! Answers that were given: equal questions get the same answer, and later ones are compared.
 
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::{ContentHash, Id};
+use shuyu_kernel::{ContentHash, DatasetId, Id};
 use shuyu_law::{Attributes, Refusal};
-use shuyu_store::{Command, Context, Entity, Keys};
+use shuyu_store::{Command, Context, Entity, Filter, Keys};
 
-use crate::{Answer, Question, Relation};
+use crate::{Answer, Question};
+
+/// What answers about several datasets belong to.
+const SEVERAL: &str = "several";
 
 shuyu_kernel::id!(
     /// An answer that was given; its id follows from the question.
@@ -28,9 +31,15 @@ pub struct Given {
 }
 
 impl Given {
-    /// What answers over the same rows share.
-    pub fn relation_key(relation: &Relation) -> String {
-        relation_hash(relation).to_string()
+    /// Under what answers about a dataset are found, at whatever version: those about it alone, and
+    /// those about several datasets, which may be others.
+    pub fn about(dataset: DatasetId) -> [Filter; 2] {
+        [Filter::parent(dataset), Filter::parent(SEVERAL)]
+    }
+
+    /// Whether it is about a dataset.
+    pub fn is_about(&self, dataset: DatasetId) -> bool {
+        self.answer.question.relation.sources.iter().any(|source| source.dataset == dataset)
     }
 
     /// Whether everything that an answer shows was shown before.
@@ -48,15 +57,6 @@ impl Given {
         self.answer.cells.sort_by(|left, right| left.codes.cmp(&right.codes));
         self
     }
-}
-
-fn relation_hash(relation: &Relation) -> ContentHash {
-    ContentHash::of_json(&serde_json::to_value(relation).unwrap_or_default())
-}
-
-/// The number that a relation comes to.
-pub(crate) fn relation_number(relation: &Relation) -> u128 {
-    number_of(relation_hash(relation))
 }
 
 fn number_of(digest: ContentHash) -> u128 {
@@ -118,11 +118,12 @@ impl Entity for Given {
     }
 
     fn keys(&self) -> Keys {
-        Keys {
-            status: "given".to_owned(),
-            parent: Some(Self::relation_key(&self.answer.question.relation)),
-            ..Keys::default()
-        }
+        let mut sources = self.answer.question.relation.sources.iter();
+        let parent = match (sources.next(), sources.next()) {
+            (Some(only), None) => only.dataset.to_string(),
+            _ => SEVERAL.to_owned(),
+        };
+        Keys { status: "given".to_owned(), parent: Some(parent), ..Keys::default() }
     }
 
     fn attributes(&self) -> Attributes {
@@ -137,7 +138,7 @@ mod tests {
     use shuyu_kernel::Actor;
 
     use super::*;
-    use crate::Cell;
+    use crate::{Cell, Relation};
 
     fn answer(districts: &[&str]) -> Answer {
         let relation = Relation { sources: BTreeSet::new(), joins: BTreeSet::new() };
@@ -153,6 +154,7 @@ mod tests {
                 filter: BTreeMap::new(),
                 groups: BTreeSet::new(),
                 figures: BTreeSet::new(),
+                bands: BTreeMap::new(),
             },
             cells: districts.iter().map(cell).collect(),
             withheld: None,

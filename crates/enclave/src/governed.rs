@@ -51,7 +51,7 @@ impl Governed {
 }
 
 /// The name of the band in which a value lies; none if it lies in no band.
-fn band_expression(name: &str, data_type: &DataType, bands: &[Band]) -> Result<Expr> {
+pub(crate) fn band_expression(name: &str, data_type: &DataType, bands: &[Band]) -> Result<Expr> {
     let bound = |text: &str| -> Result<Expr> {
         Ok(lit(ScalarValue::try_from_string(text.to_owned(), data_type)?))
     };

@@ -13,7 +13,7 @@ pub enum SubjectKind {
 }
 
 /// A published range of values, from `from` (included) to `below` (excluded).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Band {
     /// How the range is called.
     pub label: String,

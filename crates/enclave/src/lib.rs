@@ -15,8 +15,8 @@
 
 mod answer;
 mod checker;
+mod comparison;
 mod cuts;
-mod differencing;
 mod disclosure;
 mod domain;
 mod enclave;
@@ -45,7 +45,7 @@ mod workers;
 pub use answer::{Answer, Cell, Sheet};
 pub use cuts::Cuts;
 pub use disclosure::{Finding, Grounds, Overlap, Record, Verdict, examine, row_digest};
-pub use domain::{DatasetVersion, Domain, Objection};
+pub use domain::{DatasetVersion, Domain, Held, Objection};
 pub use enclave::{Enclave, Source};
 pub use engine::{Asked, CheckedJob, Engine, Output, OutputLimits};
 pub use given::{Given, GivenCommand, GivenEvent, GivenId};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::ContentHash;
 
-use crate::DatasetVersion;
+use crate::{Band, DatasetVersion};
 
 /// A column of a dataset version, whatever a grant calls its table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +69,10 @@ pub struct Question {
     pub groups: BTreeSet<ColumnOf>,
     /// Which figures.
     pub figures: BTreeSet<Figure>,
+    /// The bands through which the grant sees columns of the filter and of the groups. Under other
+    /// bands it is another question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
+    pub bands: BTreeMap<ColumnOf, Vec<Band>>,
 }
 
 impl Question {

@@ -59,7 +59,7 @@ pub enum ReleaseStatus {
         /// Why.
         reason: String,
     },
-    /// It may no longer be read out, or its author withdrew it.
+    /// It may no longer be read out, or is not reviewed any more.
     Withdrawn {
         /// Why.
         reason: String,

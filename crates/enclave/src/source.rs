@@ -1,6 +1,6 @@
 //! Where the data of granted tables come from.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
@@ -8,7 +8,8 @@ use shuyu_store::Desk;
 use shuyu_vault::{Dataset, Vault};
 
 use crate::{
-    DatasetVersion, Item, Objection, enclave::Source, label::Label, rules::QUERY_COMPLETED,
+    DatasetVersion, Held, Item, Objection, SubjectKind, domain::not_comparable, enclave::Source,
+    label::Label, rules::QUERY_COMPLETED,
 };
 
 /// The current versions in the vault, each with the granted columns and no others.
@@ -44,5 +45,28 @@ impl Source for VaultSource {
             tables.push((item.clone(), version, table));
         }
         Ok(tables)
+    }
+
+    async fn held(
+        &self,
+        version: DatasetVersion,
+        columns: &BTreeSet<String>,
+    ) -> Result<Held, Objection> {
+        let found = self.desk.find::<Dataset>(version.dataset).await;
+        let dataset = found.ok().flatten().map(|(_, dataset)| dataset);
+        let manifest = dataset.as_ref().and_then(|dataset| dataset.version(version.version));
+        let manifest = manifest.ok_or_else(not_comparable)?;
+        let fields = manifest.fields.iter().map(|field| &field.name);
+        let columns: Vec<&String> = fields.filter(|name| columns.contains(*name)).collect();
+        let table = self.vault.table(manifest, &columns).await.map_err(|error| {
+            tracing::warn!(%error, ?version, "a version that answers are about cannot be opened");
+            not_comparable()
+        })?;
+        let kind = match manifest.subject_kind {
+            shuyu_vault::SubjectKind::Person => Some(SubjectKind::Person),
+            shuyu_vault::SubjectKind::Enterprise => Some(SubjectKind::Enterprise),
+            shuyu_vault::SubjectKind::None => None,
+        };
+        Ok(Held { table, subject: kind.zip(manifest.subject_key.clone()) })
     }
 }

@@ -1,23 +1,22 @@
-//! How many answers were given over the same rows. An answer is compared with those before it and
-//! noted under this count, so that of two that are compared at the same time one is compared anew.
+//! How many answers were given about a dataset, at whatever version. An answer is compared with those
+//! before it and noted under the counts of all its datasets, so that of two that are compared at the
+//! same time one is compared anew.
 
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::Id;
+use shuyu_kernel::{DatasetId, Id};
 use shuyu_law::{Attributes, Refusal};
 use shuyu_store::{Command, Context, Entity, Keys};
 
-use crate::{Relation, given::relation_number};
-
 shuyu_kernel::id!(
-    /// The count of answers over the same rows; its id follows from the rows.
+    /// The count of answers about a dataset; its id follows from the dataset's.
     TallyId,
     "tal"
 );
 
 impl TallyId {
-    /// The id of the count for a relation.
-    pub fn of(relation: &Relation) -> Self {
-        Self::from_u128(relation_number(relation))
+    /// The id of the count for a dataset.
+    pub fn of(dataset: DatasetId) -> Self {
+        Self::from_u128(dataset.to_u128())
     }
 }
 

@@ -181,3 +181,44 @@ async fn a_job_shows_large_groups_and_leaves_small_ones_out() {
     let years: Vec<&str> = output.rows.iter().map(|row| row[0].as_str()).collect();
     assert_eq!(years, ["1980", "1981", "1982"]);
 }
+
+/// People of one district, with so many rows of so much each.
+fn people_with(rows: &[(&str, u32, f64)]) -> Vec<Person> {
+    let person = |id_no: &str, n: u32, income: f64| Person {
+        id_no: id_no.to_owned(),
+        gender: "F",
+        district: "XIHU",
+        birth_year: 1980,
+        income: Some(income + f64::from(n)),
+        phone: String::new(),
+    };
+    let rows = rows.iter();
+    rows.flat_map(|(id_no, count, income)| (0..*count).map(|n| person(id_no, n, *income))).collect()
+}
+
+#[tokio::test]
+async fn all_rows_of_one_subject_are_one_contribution_to_a_sum_of_a_job() {
+    let names: Vec<String> = (0..10).map(|n| format!("person-{n}")).collect();
+    let city = |rows: u32, income: f64| {
+        let mut all: Vec<(&str, u32, f64)> = names
+            .iter()
+            .zip(1_u8..)
+            .map(|(name, n)| (name.as_str(), 1, 100.0 + f64::from(n)))
+            .collect();
+        all.push(("large", rows, income));
+        people_with(&all)
+    };
+    let plain = "SELECT sum(income) AS s FROM persons";
+    let grouped = "SELECT district, avg(income) AS m FROM persons GROUP BY district";
+    let repeated = "SELECT sum(p.income) AS s FROM persons p \
+                    JOIN (VALUES ('XIHU'), ('XIHU'), ('XIHU')) v(d) ON p.district = v.d";
+    for (rows, income, is_shown) in [(1, 500.0, true), (1, 1_000.0, false), (20, 100.0, false)] {
+        let (engine, domain) = (Engine::new(), persons_domain(&city(rows, income)));
+        for sql in [plain, grouped, repeated] {
+            let job = engine.check_job(&domain, sql, &thresholds()).await.expect(sql);
+            let output = engine.run(&domain, &job, shuyu_enclave::OutputLimits::default()).await;
+            let shown = output.unwrap().rows.len();
+            assert_eq!(shown == 1, is_shown, "{sql}: {rows} of {income}");
+        }
+    }
+}

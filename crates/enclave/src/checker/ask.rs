@@ -13,7 +13,7 @@ use datafusion::{
 };
 
 use crate::{
-    Domain, Label, Objection,
+    Band, Domain, Label, Objection,
     domain::Table,
     question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown},
     rules::{
@@ -116,13 +116,33 @@ pub(crate) fn check(domain: &Domain, plan: &LogicalPlan) -> Checks<Checked> {
             Ok((index, *down))
         })
         .collect::<Checks<_>>()?;
+    let bands = bands(&scope, groups.iter().chain(filter.keys()));
     let question = Question {
         relation,
         filter,
         groups: groups.into_iter().collect(),
         figures: figures.into_iter().collect(),
+        bands,
     };
     Ok(Checked { question, layout, base, filtered: Arc::clone(&aggregate.input), columns })
+}
+
+/// The bands through which columns are seen.
+fn bands<'a>(
+    scope: &Scope<'_>,
+    columns: impl Iterator<Item = &'a ColumnOf>,
+) -> BTreeMap<ColumnOf, Vec<Band>> {
+    let mut all = BTreeMap::new();
+    for of in columns {
+        let table = scope.names.values().find(|table| table.version == of.source);
+        if let Some(Label::Dimension { bands, .. }) =
+            table.and_then(|table| table.item.columns.get(&of.column))
+            && !bands.is_empty()
+        {
+            all.insert(of.clone(), bands.clone());
+        }
+    }
+    all
 }
 
 struct Peeled<'a> {

@@ -16,7 +16,7 @@ use shuyu_kernel::{
 };
 use shuyu_law::{Law, Text};
 use shuyu_store::{ActError, Desk, Registry, StreamId, Trail};
-use shuyu_testkit::{TestDesk, actor, organisation, person};
+use shuyu_testkit::{TestDesk, actor, organisation};
 use shuyu_vault::{
     Dataset, DatasetCommand, DatasetSpec, FieldRole, FieldSpec, FieldType, Manifest, Vault,
 };
@@ -28,6 +28,8 @@ pub const PERSONS: u128 = 1;
 pub const STOPS: u128 = 2;
 /// A dataset of the same city that is not granted.
 pub const CLINIC: u128 = 3;
+/// Another operator, with a grant and an analyst of its own.
+pub const OTHER: u128 = 12;
 pub const VICTIM: &str = "330106199003070011";
 pub const VICTIMS_INCOME: &str = "876543";
 
@@ -65,11 +67,11 @@ pub struct World {
     pub grant: GrantId,
 }
 
-fn field(name: &str, kind: FieldType, role: FieldRole) -> FieldSpec {
+pub fn field(name: &str, kind: FieldType, role: FieldRole) -> FieldSpec {
     FieldSpec { name: name.into(), title: String::new(), kind, role, required: false, scale: None }
 }
 
-fn spec(name: &str, fields: Vec<FieldSpec>, key: Option<&str>) -> DatasetSpec {
+pub fn spec(name: &str, fields: Vec<FieldSpec>, key: Option<&str>) -> DatasetSpec {
     DatasetSpec {
         file: String::new(),
         name: name.into(),
@@ -126,7 +128,7 @@ pub fn rows(people: i64) -> Vec<Row> {
     rows
 }
 
-fn persons(people: i64) -> (DatasetSpec, RecordBatch) {
+pub fn persons(people: i64) -> (DatasetSpec, RecordBatch) {
     let text = |name: &str, role| field(name, FieldType::Text, role);
     let number = |name: &str, role| field(name, FieldType::Integer, role);
     let spec = spec(
@@ -187,7 +189,7 @@ fn stops() -> (DatasetSpec, RecordBatch) {
     (spec, batch)
 }
 
-fn item(table: &str, dataset: u128, columns: &[(&str, Label)], key: Option<&str>) -> Item {
+pub fn item(table: &str, dataset: u128, columns: &[(&str, Label)], key: Option<&str>) -> Item {
     Item {
         resource: ResourceId::from_u128(dataset),
         dataset: DatasetId::from_u128(dataset),
@@ -284,14 +286,19 @@ impl World {
 
     /// Issues a grant on everything for everything.
     pub async fn issue(&self, id: GrantId) {
+        self.issue_to(id, &analyst(), items()).await;
+    }
+
+    /// Issues a grant on some tables for everything.
+    pub async fn issue_to(&self, id: GrantId, to: &Actor, items: Vec<Item>) {
         let now = self.test.clock.now();
         let terms = Terms {
             agreement: AgreementId::from_u128(21),
             scenario: ScenarioId::from_u128(31),
-            operator: organisation(OPERATOR),
-            items: items(),
+            operator: to.organisation,
+            items,
             operations: BTreeSet::from([Operation::Develop, Operation::Ask, Operation::Produce]),
-            people: BTreeSet::from([person(1)]),
+            people: BTreeSet::from([to.person]),
             from: now - Duration::days(1),
             to: now + Duration::days(30),
         };

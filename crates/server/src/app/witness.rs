@@ -75,13 +75,11 @@ impl App {
     /// What the file holds. One that is not of this ledger is damaged, and says nothing.
     fn witnessed(&self) -> Result<Option<(Checkpoint, String)>, OpenError> {
         let Some(note) = read(&self.dir().join(WITNESS))? else { return Ok(None) };
-        match self.checkpoint_in(&note) {
-            Some(checkpoint) => Ok(Some((checkpoint, note))),
-            None => {
-                tracing::warn!("the file `{WITNESS}` holds no checkpoint of this ledger");
-                Ok(None)
-            }
-        }
+        let Some(checkpoint) = self.checkpoint_in(&note) else {
+            tracing::warn!("the file `{WITNESS}` holds no checkpoint of this ledger");
+            return Ok(None);
+        };
+        Ok(Some((checkpoint, note)))
     }
 
     fn checkpoint_in(&self, note: &str) -> Option<Checkpoint> {

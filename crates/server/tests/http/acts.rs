@@ -166,6 +166,7 @@ async fn what_is_sold_is_stopped_and_taken_up_again() {
     let release = scene.path("releases");
     let withdrawn = app.post_as(&format!("{release}/withdraw"), [operator, officer], why()).await;
     assert_eq!(withdrawn["status"], json!("withdrawn"));
+    assert_eq!(withdrawn["reason"], why()["reason"], "the operator is told why");
     app.get(&format!("{release}/content"), operator).await.refused();
     downloads().await.refused();
     scene.app.finish().await;

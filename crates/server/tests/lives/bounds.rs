@@ -10,8 +10,8 @@ use crate::town::{Town, refused};
 
 /// A case of a procedure about an agreement, opened by the operator.
 async fn opened(town: &Town, procedure: &str, agreement: Option<AgreementId>) -> CaseId {
-    let opener = if procedure == "exit" { town.analyst() } else { town.officer() };
-    let opened = town.app.open_case(&opener, procedure, "x", None, agreement).await;
+    let by = if procedure == "exit" { town.analyst() } else { town.officer() };
+    let opened = town.app.open_case(&by, procedure, "x", None, agreement).await;
     opened.expect("opened").id
 }
 

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::{
-    common::{Column, DFSchemaRef},
+    common::{Column, DFSchemaRef, JoinType, NullEquality, Result as EngineResult},
     functions_aggregate::expr_fn::{count, count_distinct, max, min, sum},
     logical_expr::{
         Aggregate, Case, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast,
@@ -191,6 +191,8 @@ impl Walk<'_> {
                 keep = keep.and(contributors.gt_eq(least.clone()));
             }
         }
+        let mut summed: Vec<Expr> = Vec::new();
+        let mut totals: Vec<Expr> = Vec::new();
         for (figure, trace) in aggregate.aggr_expr.iter().zip(figures) {
             let name = aggregate_of(figure).map_or("", |function| function.func.name());
             if name == "count" || trace.sources.is_empty() || !input.has_subjects() {
@@ -198,32 +200,132 @@ impl Walk<'_> {
             }
             let Some(argument) = argument_of(figure) else { continue };
             let value = cast(argument.clone(), DataType::Float64);
-            let size = Expr::Case(Case::new(
-                None,
-                vec![(
-                    Box::new(value.clone().lt(lit(0.0_f64))),
-                    Box::new(Expr::Negative(Box::new(value.clone()))),
-                )],
-                Some(Box::new(value.clone())),
-            ));
-            let total = add(&mut extra, sum(size.clone()));
-            let most = add(&mut extra, max(size));
+            totals.push(add(&mut extra, sum(size_of(&value))));
+            // Where all rows are equal, their mean is everybody's.
             let least_value = add(&mut extra, min(value.clone()));
-            let most_value = add(&mut extra, max(value));
-            let limit = f64::from(self.thresholds.dominance_percent) / 100.0;
-            keep = keep.and(most.lt_eq(total * lit(limit))).and(least_value.not_eq(most_value));
+            let most_value = add(&mut extra, max(value.clone()));
+            keep = keep.and(least_value.not_eq(most_value));
+            summed.push(value);
         }
         let asked: Vec<Expr> = (0..aggregate.schema.fields().len())
             .map(|index| Expr::Column(Column::from(aggregate.schema.qualified_field(index))))
             .collect();
         let figures: Vec<Expr> = aggregate.aggr_expr.iter().cloned().chain(extra).collect();
-        LogicalPlanBuilder::from(input.plan.clone())
-            .aggregate(aggregate.group_expr.clone(), figures)
-            .and_then(|builder| builder.filter(keep))
-            .and_then(|builder| builder.project(asked))
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(|error| constant_error(&error))
+        let groups: Vec<Column> = (0..aggregate.group_expr.len())
+            .map(|index| Column::from(aggregate.schema.qualified_field(index)))
+            .collect();
+        let limit = f64::from(self.thresholds.dominance_percent) / 100.0;
+        let build = || -> EngineResult<LogicalPlan> {
+            let mut plan = LogicalPlanBuilder::from(input.plan.clone())
+                .aggregate(aggregate.group_expr.clone(), figures)?;
+            let protections = input.protections.iter().filter(|it| it.kind.is_some());
+            for (number, protection) in protections.enumerate() {
+                let (Some(key), false) = (protection.carriers.first(), summed.is_empty()) else {
+                    continue;
+                };
+                let key = Expr::Column(Column::from(schema.qualified_field(*key)));
+                let shares = Shares { prefix: format!("__of_{number}_"), key, values: &summed };
+                plan = shares.join(plan, input, &aggregate.group_expr, &groups)?;
+                for (index, total) in totals.iter().enumerate() {
+                    keep = keep
+                        .and(shares.most(index).lt_eq(total.clone() * lit(limit)))
+                        .and(shares.low(index).not_eq(shares.high(index)));
+                }
+            }
+            plan.filter(keep)?.project(asked)?.build()
+        };
+        build().map_err(|error| constant_error(&error))
     }
+}
+
+/// What subjects contribute to sums, in each group: all their rows are one contribution, however
+/// many there are, and however often a join repeats them.
+struct Shares<'a> {
+    prefix: String,
+    key: Expr,
+    values: &'a [Expr],
+}
+
+impl Shares<'_> {
+    fn name(&self, what: &str, index: usize) -> String {
+        format!("{}{what}_{index}", self.prefix)
+    }
+
+    fn column(&self, what: &str, index: usize) -> Expr {
+        Expr::Column(Column::new_unqualified(self.name(what, index)))
+    }
+
+    /// The largest contribution.
+    fn most(&self, index: usize) -> Expr {
+        self.column("most", index)
+    }
+
+    /// The least contribution, with its sign.
+    fn low(&self, index: usize) -> Expr {
+        self.column("low", index)
+    }
+
+    /// The greatest contribution, with its sign.
+    fn high(&self, index: usize) -> Expr {
+        self.column("high", index)
+    }
+
+    /// Adds them to the groups.
+    fn join(
+        &self,
+        plan: LogicalPlanBuilder,
+        input: &Flow,
+        group_expr: &[Expr],
+        groups: &[Column],
+    ) -> EngineResult<LogicalPlanBuilder> {
+        let names: Vec<String> = (0..groups.len()).map(|at| self.name("group", at)).collect();
+        let mut by_subject: Vec<Expr> = group_expr
+            .iter()
+            .zip(&names)
+            .map(|(group, name)| bare_of(group).clone().alias(name))
+            .collect();
+        by_subject.push(self.key.clone().alias(self.name("key", 0)));
+        let (mut each, mut all) = (Vec::new(), Vec::new());
+        for (index, value) in self.values.iter().enumerate() {
+            each.push(sum(size_of(value)).alias(self.name("size", index)));
+            each.push(sum(value.clone()).alias(self.name("value", index)));
+            all.push(max(self.column("size", index)).alias(self.name("most", index)));
+            all.push(min(self.column("value", index)).alias(self.name("low", index)));
+            all.push(max(self.column("value", index)).alias(self.name("high", index)));
+        }
+        let by_group: Vec<Expr> =
+            names.iter().map(|name| Expr::Column(Column::new_unqualified(name))).collect();
+        let shares = LogicalPlanBuilder::from(input.plan.clone())
+            .aggregate(by_subject, each)?
+            .aggregate(by_group, all)?
+            .build()?;
+        if groups.is_empty() {
+            return plan.cross_join(shares);
+        }
+        let names: Vec<Column> = names.into_iter().map(Column::new_unqualified).collect();
+        let keys = (groups.to_vec(), names);
+        plan.join_detailed(shares, JoinType::Inner, keys, None, NullEquality::NullEqualsNull)
+    }
+}
+
+/// A group without the name that it was given.
+fn bare_of(group: &Expr) -> &Expr {
+    match group {
+        Expr::Alias(alias) => bare_of(&alias.expr),
+        other => other,
+    }
+}
+
+/// How large a value is, whatever its sign.
+fn size_of(value: &Expr) -> Expr {
+    Expr::Case(Case::new(
+        None,
+        vec![(
+            Box::new(value.clone().lt(lit(0.0_f64))),
+            Box::new(Expr::Negative(Box::new(value.clone()))),
+        )],
+        Some(Box::new(value.clone())),
+    ))
 }
 
 /// An aggregate that leaves one row, or some, for each subject: rows are still protected.

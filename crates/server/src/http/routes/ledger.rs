@@ -70,9 +70,9 @@ struct Leaf {
 struct InclusionView {
     index: u64,
     size: u64,
-    /// The hash of the entry's leaf, in hexadecimal.
+    /// The hash of the entry's leaf, in base64.
     leaf: String,
-    /// The hashes beside the way from the leaf to the root, in hexadecimal.
+    /// The hashes beside the way from the leaf to the root, in base64.
     path: Vec<String>,
 }
 

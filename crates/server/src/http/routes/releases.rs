@@ -7,7 +7,7 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shuyu_enclave::{Finding, Record, Release, Verdict};
+use shuyu_enclave::{Finding, Record, Release, ReleaseStatus, Verdict};
 use shuyu_kernel::{ContentHash, GrantId, JobId, OrganisationId, PersonId, ReleaseId};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -82,6 +82,9 @@ struct ReleaseView {
     approvals: Vec<ApprovalView>,
     /// Where it stands: `in_review`, `released`, `rejected` or `withdrawn`.
     status: String,
+    /// Why it was rejected or withdrawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 impl From<(ReleaseId, Release)> for ReleaseView {
@@ -106,6 +109,12 @@ impl From<(ReleaseId, Release)> for ReleaseView {
                 })
                 .collect(),
             status: release.status.name().to_owned(),
+            reason: match release.status {
+                ReleaseStatus::Rejected { reason, .. } | ReleaseStatus::Withdrawn { reason } => {
+                    Some(reason)
+                }
+                ReleaseStatus::InReview | ReleaseStatus::Released { .. } => None,
+            },
         }
     }
 }

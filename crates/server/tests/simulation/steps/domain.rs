@@ -1,10 +1,13 @@
 //! Work in the operation domain, and the gate.
 
+use std::collections::BTreeSet;
+
 use shuyu_enclave::{
     Grant, GrantCommand, GrantStatus, Job, JobStatus, Operation, Release, ReleaseCommand,
     ReleaseStatus, Session,
 };
-use shuyu_kernel::{Actor, ContentHash, JobId};
+use shuyu_kernel::{Actor, ContentHash, GrantId, JobId};
+use shuyu_store::Filter;
 
 use crate::{
     step::Step,
@@ -101,7 +104,9 @@ impl World {
         if self.dice.chance(35) {
             return self.request_release().await;
         }
-        let in_review = |it: &Release| it.status == ReleaseStatus::InReview;
+        let grants = self.active_grants().await;
+        let in_review =
+            |it: &Release| it.status == ReleaseStatus::InReview && grants.contains(&it.grant);
         let (id, release) = self.seek::<Release>(in_review).await?;
         let reviewers =
             ["authority", "platform_operator", "implementer", "zone_supervisor", "provider"];
@@ -142,11 +147,21 @@ impl World {
     }
 
     async fn request_release(&mut self) -> Option<Step> {
-        let done = |it: &Job| matches!(it.status, JobStatus::Succeeded { .. });
+        let grants = self.active_grants().await;
+        let done = |it: &Job| {
+            matches!(it.status, JobStatus::Succeeded { .. })
+                && grants.contains(&it.specification.grant)
+        };
         let (id, job): (JobId, Job) = self.seek::<Job>(done).await?;
         let actor = self.mostly(job.author, 85).await;
         let asked = self.app.request_release(&actor, id, "figures by area", "data_package").await;
         Some(Step::new("release.submit", format!("{id} by {}", name(&actor)), asked))
+    }
+
+    /// The grants under which something can be done.
+    async fn active_grants(&self) -> BTreeSet<GrantId> {
+        let active = self.app.desk().list::<Grant>(&Filter::status("active")).await;
+        active.expect("a list").into_iter().map(|(id, _)| id).collect()
     }
 
     pub(super) async fn read_released(&mut self) -> Option<Step> {

@@ -1,5 +1,7 @@
 //! What a case is meant to come to: the values that its forms are filled with.
 
+use std::collections::BTreeSet;
+
 use chrono::Months;
 use serde_json::{Map, Value, json};
 use shuyu_casework::{Agreement, Case, Person, Scenario, agreement, scenario};
@@ -179,8 +181,18 @@ impl World {
     }
 
     async fn request(&mut self) -> Errand {
+        let (all, now) = (Filter::default(), self.app.now());
+        let agreements = self.app.desk().list::<Agreement>(&all).await.expect("a list");
+        let operating: BTreeSet<AgreementId> = agreements
+            .into_iter()
+            .filter(|(_, it)| it.is_in_operation(now))
+            .map(|(id, _)| id)
+            .collect();
         let found = self
-            .seek::<Scenario>(|it| matches!(it.status, scenario::Status::Approved { .. }))
+            .seek::<Scenario>(|it| {
+                matches!(it.status, scenario::Status::Approved { .. })
+                    && operating.contains(&it.agreement)
+            })
             .await;
         let Some((id, scenario)) = found else { return self.of_agreement(false).await };
         let mut errand = Errand::default();

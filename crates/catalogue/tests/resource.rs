@@ -1,9 +1,16 @@
-//! Tests of a resource's life under the cities' own packs.
+//! A resource's life under the cities' own packs.
+#![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
-use shuyu_kernel::{Actor, Id as _, PersonId};
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use shuyu_catalogue::{
+    Resource,
+    resource::{Command, Description, Field, FieldRole, Subject, SubjectKind},
+};
+use shuyu_kernel::{Actor, CaseId, ContentHash, Id as _, OrganisationId, PersonId};
 use shuyu_law::Law;
-
-use super::*;
+use shuyu_store::{Context, Entity as _};
 
 fn actor(organisation: u128) -> Actor {
     Actor {
