@@ -38,6 +38,17 @@ impl Sum {
         entries.map(product).sum::<f64>() / self.over.unwrap_or(1.0)
     }
 
+    /// What is wrong with the sum itself, if anything.
+    fn flaw(&self) -> Option<&'static str> {
+        if !(self.is.is_string() || self.is.is_number()) {
+            Some("`is` is neither a figure nor a field")
+        } else if self.over.is_some_and(|over| over <= 0.0) {
+            Some("`over` is not above zero")
+        } else {
+            None
+        }
+    }
+
     /// What it must be; nothing where the field that states it is not filled in.
     fn stated(&self, form: &Map<String, Value>) -> Option<f64> {
         match &self.is {
@@ -108,9 +119,11 @@ impl<'i> Keyword<'i> for Sums {
 }
 
 fn make_sums<'a>(_: &'a Map<String, Value>, value: &'a Value, _: Location) -> Made<'a> {
-    match Vec::<Sum>::deserialize(value) {
-        Ok(sums) => Ok(Box::new(Sums(sums))),
-        Err(error) => Err(ValidationError::schema(error.to_string())),
+    let sums = Vec::<Sum>::deserialize(value)
+        .map_err(|error| ValidationError::schema(error.to_string()))?;
+    match sums.iter().find_map(Sum::flaw) {
+        None => Ok(Box::new(Sums(sums))),
+        Some(flaw) => Err(ValidationError::schema(flaw)),
     }
 }
 
