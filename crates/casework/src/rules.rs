@@ -94,6 +94,10 @@ rules! {
     AGREEMENT_STATE = "agreement-state";
     /// The shares of the proceeds give somebody something.
     AGREEMENT_SHARES = "agreement-shares";
+    /// An earlier review is rested on only while it is valid.
+    REVIEW_VALID = "review-still-valid";
+    /// A renewal weighs earlier evaluations.
+    EVALUATION_WEIGHED = "evaluation-weighed";
     /// Every recipient of a filing has given a receipt.
     FILING_RECEIPTS = "filing-receipts";
     /// Whoever works on the data has been trained.

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
 use shuyu_kernel::{Actor, AgreementId, ContentHash, Id as _, OrganisationId, PersonId, Role};
-use shuyu_law::{Law, Outcome, Procedure, Refusal, Stage};
+use shuyu_law::{Law, Outcome, Procedure, Refusal, Stage, Sum};
 use shuyu_store::{Context, Entity};
 
 use crate::{
@@ -43,6 +43,9 @@ pub fn example(schema: &Value, given: &Map<String, Value>, today: &str) -> Value
                     filled.insert(name.clone(), example(part, given, today));
                 }
             }
+            for sum in &shuyu_law::sums(schema) {
+                come_to(sum, &mut filled);
+            }
             Value::Object(filled)
         }
         Some("array") => {
@@ -62,11 +65,33 @@ pub fn example(schema: &Value, given: &Map<String, Value>, today: &str) -> Value
         }
         Some("boolean") => json!(true),
         _ => match schema.get("format").and_then(Value::as_str) {
-            Some("date") => json!(today),
+            Some("date") => json!(within_days(schema, today)),
             Some("date-time") => json!(format!("{today}T01:00:00Z")),
             _ => json!(text(schema)),
         },
     }
+}
+
+/// Makes a sum come to what it must: by its first entry, or by the field that states it.
+fn come_to(sum: &Sum, form: &mut Map<String, Value>) {
+    let total = sum.total(form);
+    if let Some(field) = sum.is.as_str() {
+        form.insert(field.to_owned(), json!(total));
+    } else if let (Some(must), Some(term)) = (sum.is.as_f64(), sum.terms.first()) {
+        let first = form.get_mut(&sum.of).and_then(|list| list.get_mut(0)?.get_mut(term));
+        if let Some(first) = first {
+            *first = json!(first.as_f64().unwrap_or(0.0) + must - total);
+        }
+    }
+}
+
+/// Today, or a day within those that the schema permits.
+fn within_days(schema: &Value, today: &str) -> String {
+    let day = |name: &str| schema.get(name).and_then(Value::as_str);
+    let before = day("formatExclusiveMaximum").filter(|last| today >= *last);
+    let before = before.and_then(|last| last.parse::<NaiveDate>().ok()?.pred_opt());
+    let first = day("formatMinimum").filter(|first| today < *first);
+    before.map_or_else(|| first.unwrap_or(today).to_owned(), |day| day.to_string())
 }
 
 /// Whether a value is one of a closed choice, or there is no such choice.

@@ -14,7 +14,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use shuyu_enclave::{Grant, Job, JobStatus, Limits, Operation, Session, Specification};
-use shuyu_kernel::{ContentHash, Id as _};
+use shuyu_kernel::{Clock as _, ContentHash, Id as _};
 use shuyu_law::PackVersion;
 use shuyu_store::{ActError, StreamId};
 use shuyu_testkit::actor;
@@ -88,6 +88,49 @@ async fn a_session_is_its_owners_and_a_grant_its_peoples() {
         "session.ask refused: session-open",
     ];
     assert_eq!(log, expected);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn data_are_neither_written_nor_deleted_nor_kept_past_their_term() {
+    let world = World::new("hangzhou").await;
+    let session = world.session(Operation::Ask).await;
+    let before = manifests(world.desk()).await;
+    let check = |answer: Option<ActError>, rule: &str, code: &str, clause: &str| {
+        let Some(ActError::Refused(refusal)) = answer else { panic!("{rule}: {answer:?}") };
+        assert_eq!((refusal.rule.as_str(), refusal.code.as_deref()), (rule, Some(code)));
+        assert!(refusal.clauses.iter().any(|it| it.as_str() == clause), "{:?}", refusal.clauses);
+    };
+    for sql in [
+        "UPDATE persons SET income = 0",
+        "DELETE FROM persons",
+        "INSERT INTO persons SELECT * FROM persons",
+        "DROP TABLE persons",
+    ] {
+        let asked = world.enclave.ask(&analyst(), session, sql).await.err();
+        check(asked, "one-query", "HZ-3.5.6-3", "hangzhou/3.5.6c");
+        let job = world.enclave.submit_job(&analyst(), world.grant, sql, "a copy").await.err();
+        check(job, "one-query", "HZ-3.5.6-3", "hangzhou/3.5.6c");
+    }
+    assert_eq!(manifests(world.desk()).await, before);
+
+    // Who is not among those named does not work with them, of this organisation or another.
+    let (_, grant) = world.desk().find::<Grant>(world.grant).await.unwrap().unwrap();
+    let law = world.desk().laws().current.clone();
+    let now = world.test.clock.now();
+    let strangers = [colleague(), actor(9, 99, &["operator"]), actor(1, 99, &["operator"])];
+    for stranger in strangers {
+        let used = grant.check_use(&stranger, Operation::Ask, now, &law).map_err(ActError::Refused);
+        check(used.err(), "grant-person", "HZ-3.5.6-5", "hangzhou/3.5.6d");
+        let opened = world.enclave.open_session(&stranger, world.grant, Operation::Ask).await;
+        assert!(matches!(opened, Err(ActError::Refused(_))), "{stranger:?}");
+    }
+
+    // On the day after the last one they are gone.
+    assert_eq!(world.enclave.ask(&analyst(), session, BY_DISTRICT).await.unwrap().rows.len(), 3);
+    world.test.clock.advance(chrono::Duration::days(31));
+    let asked = world.enclave.ask(&analyst(), session, BY_DISTRICT).await.err();
+    check(asked, "grant-term", "HZ-3.5.6-4", "hangzhou/3.5.6d");
     world.finish().await;
 }
 

@@ -1,4 +1,4 @@
-//! Forms: what an actor fills in at a stage, by JSON Schema.
+//! Forms: what an actor fills in at a stage, by JSON Schema and the keywords of `keyword`.
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -65,10 +65,7 @@ impl Form {
 
 /// The schema as a validator, or why it is none.
 pub(crate) fn compile(schema: &Value) -> Result<jsonschema::Validator, SchemaError> {
-    jsonschema::draft202012::options()
-        .should_validate_formats(true)
-        .build(schema)
-        .map_err(|error| SchemaError(error.to_string()))
+    crate::keyword::build(schema).map_err(SchemaError)
 }
 
 /// The parameter that a value of a schema stands for.

@@ -25,14 +25,18 @@ impl Law {
     ///
     /// Working days, days, months and years begin on the day after `from` and end with the last
     /// second of a day where the law applies; the end of a short month stands in for a day that
-    /// it does not have. Hours and minutes are counted from the instant.
+    /// it does not have. Hours and minutes are counted from the instant. A parameter that is a day
+    /// ends with that day, whenever the period began.
     pub fn due(
         &self,
         period: &Period,
         from: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, PeriodError> {
-        let Some(count) = self.figure(period)? else { return Ok(None) };
         let outside = || PeriodError::OutsideCalendar(period.parameter.clone());
+        if let Some(day) = self.day(period) {
+            return self.end_of_day(day).map(Some).ok_or_else(outside);
+        }
+        let Some(count) = self.figure(period)? else { return Ok(None) };
         let after = |length| from.checked_add_signed(length).map(Some).ok_or_else(outside);
         let first = local_date(from, self.utc_offset_hours);
         let months =
@@ -80,14 +84,23 @@ impl Law {
         end.checked_sub_signed(offset).map(|instant| instant.and_utc())
     }
 
-    /// The figure of a period, if the city sets it.
-    fn figure(&self, period: &Period) -> Result<Option<u32>, PeriodError> {
-        let Some(parameter) = self.parameter(&period.parameter) else { return Ok(None) };
+    fn value_of(&self, period: &Period) -> Option<&Value> {
+        let parameter = self.parameter(&period.parameter)?;
         let value = match &period.field {
             Some(field) => parameter.field(field),
             None => Some(&parameter.value),
         };
-        let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
+        value.filter(|value| !value.is_null())
+    }
+
+    /// The day of a period, where the city sets one and no figure.
+    fn day(&self, period: &Period) -> Option<NaiveDate> {
+        self.value_of(period)?.as_str()?.parse().ok()
+    }
+
+    /// The figure of a period, if the city sets it.
+    fn figure(&self, period: &Period) -> Result<Option<u32>, PeriodError> {
+        let Some(value) = self.value_of(period) else { return Ok(None) };
         Value::as_u64(value)
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| *count <= LONGEST_DAYS)

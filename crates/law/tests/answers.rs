@@ -42,6 +42,10 @@ source = "external"
 value = "soon"
 article = "3"
 source = "text"
+[day]
+value = "2024-03-31"
+article = "3"
+source = "text"
 [endless]
 value = 4000000000
 article = "3"
@@ -65,10 +69,18 @@ clauses = ["baseline/1"]
 type = "object"
 required = ["field"]
 additionalProperties = false
+sums = [
+  { of = "parts", terms = ["weight"], is = 100 },
+  { of = "parts", terms = ["score", "weight"], over = 100, is = "index" },
+]
 [stage.form.properties]
 field = { enum = { "$parameter" = "fields" } }
 years = { type = "integer", maximum = { "$parameter" = "term", field = "years" } }
 from = { type = "string", format = "date" }
+since = { format = "date", formatMinimum = { "$parameter" = "day" } }
+before = { format = "date", formatExclusiveMaximum = { "$parameter" = "day" } }
+parts = { type = "array" }
+index = { type = "number" }
 list = { type = "array", items = { type = "string" }, maxItems = { "$parameter" = "unset" } }
 [[stage.outcome]]
 id = "done"
@@ -171,6 +183,26 @@ fn what_is_wrong_with_a_form_is_told_field_by_field() {
 }
 
 #[test]
+fn forms_know_days_and_sums() {
+    let law = law();
+    let parts = json!([{ "weight": 30, "score": 80 }, { "weight": 70, "score": 95 }]);
+    let check = |name: &str, value: Value, parts: &Value, expected: &[&str]| {
+        let filled_in = json!({ "field": "health", "parts": parts, name: value });
+        let faults = law.form_faults("admission", "apply", &filled_in).unwrap();
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, expected, "{filled_in}: {faults:?}");
+    };
+    check("since", json!("2024-03-31"), &parts, &[]);
+    check("since", json!("2024-03-30"), &parts, &["/since"]);
+    check("before", json!("2024-03-30"), &parts, &[]);
+    check("before", json!("2024-03-31"), &parts, &["/before"]);
+    check("index", json!(90.5), &parts, &[]);
+    check("index", json!(90), &parts, &[""]);
+    let short = json!([{ "weight": 30, "score": 80 }, { "score": 95 }]);
+    check("index", json!(24), &short, &[""]);
+}
+
+#[test]
 fn periods_end_with_the_day_where_the_law_applies() {
     let law = law();
     let due = |parameter: &str, field: Option<&str>, unit, from: &str| {
@@ -193,6 +225,9 @@ fn periods_end_with_the_day_where_the_law_applies() {
     let minutes = PeriodUnit::Minutes;
     check("days", None, minutes, "2024-03-01T16:00:01Z", "2024-03-01T16:03:01Z");
     check("term", Some("years"), PeriodUnit::Years, "2024-02-29T00:00:00Z", "2026-02-28T15:59:59Z");
+    // A day is the end of itself, whenever the period began, even after it.
+    check("day", None, PeriodUnit::Days, "2024-03-01T00:00:00Z", "2024-03-31T15:59:59Z");
+    check("day", None, PeriodUnit::Days, "2024-05-01T00:00:00Z", "2024-03-31T15:59:59Z");
     let now = "2024-01-01T00:00:00Z";
     assert_eq!(due("unset", None, PeriodUnit::Days, now), Ok(None), "silence is absence");
     assert_eq!(due("term", Some("months"), PeriodUnit::Months, now), Ok(None));

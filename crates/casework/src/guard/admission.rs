@@ -150,6 +150,52 @@ impl Guard<'_> {
         }
     }
 
+    /// What a review rests on was passed no longer ago than `review_validity_years`, and is of a
+    /// kind that `review_kinds` lists as reusable. A review that was made for this case states no
+    /// earlier day.
+    pub(super) fn review_validity(&self) -> Result<(), Refusal> {
+        let Some(years) = self.ctx.law.integer("review_validity_years") else { return Ok(()) };
+        let months = i32::try_from(years.saturating_mul(12)).unwrap_or(i32::MAX);
+        let kinds = self.parameter("review_kinds").and_then(|kinds| kinds.value.as_array());
+        let reusable = |kind: &str| {
+            kinds.into_iter().flatten().any(|entry| {
+                entry.get("id").and_then(Value::as_str) == Some(kind)
+                    && entry.get("reusable").and_then(Value::as_bool) == Some(true)
+            })
+        };
+        let rule = rules::REVIEW_VALID;
+        let today = self.ctx.today();
+        for review in self.case.field("reviews").and_then(Value::as_array).into_iter().flatten() {
+            let part = |name| review.get(name).and_then(Value::as_str);
+            let Some(passed) = part("passed_on") else { continue };
+            let kind = part("kind").unwrap_or_default();
+            if !reusable(kind) {
+                return Err(self.refuse(rule, format!("`{kind}` is reviewed for each case")));
+            }
+            let day = passed.parse::<NaiveDate>().ok().filter(|day| *day <= today);
+            match day.and_then(|day| add_months(day, months).ok()) {
+                Some(over) if today < over => {}
+                _ => {
+                    return Err(self.refuse(
+                        rule,
+                        format!("`{kind}` was passed on {passed}; it holds for {years} years"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who reviews an application that renews an agreement says how earlier evaluations weighed.
+    pub(super) fn evaluation_weighed(&self) -> Result<(), Refusal> {
+        let given = |field: &str| self.case.text(field).is_some_and(|text| !text.trim().is_empty());
+        if !given("renews") || given("evaluation_weighed") {
+            return Ok(());
+        }
+        Err(self
+            .refuse(rules::EVALUATION_WEIGHED, "how earlier evaluations were weighed is not said"))
+    }
+
     /// Every recipient that `filings` names for the subject of this filing gave a receipt.
     ///
     /// The subject is the form's `subject`; without it, the one filing of the city, or all of
