@@ -14,12 +14,13 @@ mod support;
 use std::collections::BTreeSet;
 
 use shuyu_enclave::{Grant, Job, JobStatus, Limits, Operation, Session, Specification};
-use shuyu_kernel::{Clock as _, ContentHash, Id as _};
+use shuyu_kernel::{Clock as _, ContentHash, GrantId, Id as _};
 use shuyu_law::PackVersion;
 use shuyu_store::{ActError, StreamId};
 use shuyu_testkit::actor;
 use support::world::{
-    CITIES, VICTIM, VICTIMS_INCOME, World, analyst, colleague, manifests, reviewer, rows, rule,
+    CITIES, VICTIM, VICTIMS_INCOME, World, analyst, colleague, items, manifests, reviewer, rows,
+    rule,
 };
 
 const BY_DISTRICT: &str =
@@ -88,6 +89,30 @@ async fn a_session_is_its_owners_and_a_grant_its_peoples() {
         "session.ask refused: session-open",
     ];
     assert_eq!(log, expected);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_grant_is_used_for_the_operations_that_it_names_and_no_other() {
+    let world = World::new("hangzhou").await;
+    let all = [Operation::Develop, Operation::Ask, Operation::Produce];
+    for (number, granted) in (100..).zip(all) {
+        let grant = GrantId::from_u128(number);
+        world.issue_for(grant, &analyst(), items(), [granted].into()).await;
+        for operation in all {
+            let expected = if operation == granted { "" } else { "grant-operation" };
+            let refused = match operation {
+                Operation::Develop | Operation::Ask => {
+                    world.enclave.open_session(&analyst(), grant, operation).await.err()
+                }
+                Operation::Produce => {
+                    world.enclave.submit_job(&analyst(), grant, BY_DISTRICT, "trend").await.err()
+                }
+            };
+            let refused = refused.map(|error| rule::<()>(Err(error))).unwrap_or_default();
+            assert_eq!(refused, expected, "{operation:?} under a grant for {granted:?}");
+        }
+    }
     world.finish().await;
 }
 

@@ -291,13 +291,25 @@ impl World {
 
     /// Issues a grant on some tables for everything.
     pub async fn issue_to(&self, id: GrantId, to: &Actor, items: Vec<Item>) {
+        let all = [Operation::Develop, Operation::Ask, Operation::Produce];
+        self.issue_for(id, to, items, all.into()).await;
+    }
+
+    /// Issues a grant on some tables for some operations.
+    pub async fn issue_for(
+        &self,
+        id: GrantId,
+        to: &Actor,
+        items: Vec<Item>,
+        operations: BTreeSet<Operation>,
+    ) {
         let now = self.test.clock.now();
         let terms = Terms {
             agreement: AgreementId::from_u128(21),
             scenario: ScenarioId::from_u128(31),
             operator: to.organisation,
             items,
-            operations: BTreeSet::from([Operation::Develop, Operation::Ask, Operation::Produce]),
+            operations,
             people: BTreeSet::from([to.person]),
             from: now - Duration::days(1),
             to: now + Duration::days(30),
