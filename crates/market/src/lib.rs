@@ -8,8 +8,6 @@ mod product;
 mod query;
 mod settlement;
 mod subscription;
-#[cfg(test)]
-mod testing;
 
 pub use account::{
     Account, Line, Posting, PostingCommand, PostingEvent, PostingId, TrialBalance, cost_lines,

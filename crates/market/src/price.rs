@@ -457,6 +457,3 @@ fn free_use(law: &Law, product: &Product, consumer: Consumer<'_>) -> Option<Stri
         applies.then(|| id.to_owned())
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -610,6 +610,3 @@ fn drafted(draft: ProductDraft, ctx: &Context<'_>) -> Result<Product, Refusal> {
         status: ProductStatus::Draft,
     })
 }
-
-#[cfg(test)]
-mod tests;

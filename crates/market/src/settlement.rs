@@ -285,6 +285,3 @@ fn check_shares(shares: &[Share<Beneficiary>], ctx: &Context<'_>) -> Result<(), 
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

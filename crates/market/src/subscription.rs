@@ -549,6 +549,3 @@ fn check_free_use(order: &SubscriptionOrder, ctx: &Context<'_>) -> Result<(), Re
     }
     Err(ctx.refuse(FREE_USE_CONDITIONS).because(format!("not met: {}", missing.join(", "))))
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,8 +9,6 @@ mod pack;
 mod plan;
 mod publicity;
 mod task;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 pub use alert::{

@@ -64,7 +64,7 @@ impl PlannedTask {
     }
 
     /// The task as it stands when it is planned.
-    pub(crate) fn task(&self, law: &Law) -> Task {
+    pub fn task(&self, law: &Law) -> Task {
         let due_at = pack::end_of(law, self.due_on);
         let days = self
             .remind_days
@@ -153,7 +153,7 @@ struct Plan<'a> {
 type Occurrence = ((NaiveDate, NaiveDate), NaiveDate);
 
 impl Plan<'_> {
-    fn task(
+    pub fn task(
         &self,
         kind: TaskKind,
         subject: &str,

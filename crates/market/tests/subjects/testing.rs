@@ -10,7 +10,7 @@ use shuyu_kernel::{Actor, ContentHash, Id, OrganisationId, Role};
 use shuyu_law::Law;
 use shuyu_store::{Context, Entity};
 
-use crate::{
+use shuyu_market::{
     AgreementFacts, Comparison, Parameter, Product, ProductCommand, ProductDraft, QueryTemplate,
     Registration, ReleaseFacts, Review, ScenarioFacts, Substance, ValueType,
 };

@@ -1,7 +1,11 @@
-use shuyu_kernel::Id as _;
+//! What a product is made of, and what it takes until it is on offer.
 
-use super::*;
 use crate::testing::*;
+use shuyu_kernel::{AgreementId, ContentHash, Id as _, ScenarioId};
+use shuyu_market::{
+    Product, ProductCommand, ProductDraft, ProductStatus, Registration, Review, Substance,
+};
+use shuyu_store::Command as _;
 
 const CITIES: [&str; 5] = ["taizhou", "changchun", "jingzhou", "beijing", "hangzhou"];
 
@@ -13,7 +17,7 @@ fn api() -> Substance {
 fn every_rule_of_the_room_has_words_and_clauses_in_every_city() {
     for city in CITIES {
         let law = law(city);
-        for rule in crate::RULES {
+        for rule in shuyu_market::RULES {
             let refusal = law.refuse(*rule, &[]);
             assert!(!refusal.clauses.is_empty(), "{city}: {} cites no clause", rule.name());
             assert_ne!(refusal.message.zh, rule.name(), "{city}: {} has no words", rule.name());

@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use shuyu_kernel::Actor;
 
 use super::{CITIES, act_at, at, authority, day, hash, id, law, operator, refused, term};
-use crate::{AgreementTerm, PlannedTask, Submission, Task, TaskCommand, TaskKind, TaskStatus};
-use crate::{filing_due, plan_filings, plan_tasks};
+use shuyu_oversight::{
+    AgreementTerm, PlannedTask, Submission, Task, TaskCommand, TaskKind, TaskStatus,
+};
+use shuyu_oversight::{filing_due, plan_filings, plan_tasks};
 
 /// What falls due, a line for each thing: its days.
 fn table(city: &str, term: &AgreementTerm) -> String {

@@ -4,11 +4,10 @@ use proptest::prelude::*;
 use shuyu_kernel::{Actor, ContentHash, PersonId};
 use shuyu_law::Law;
 
+use shuyu_oversight::{Destruction, DestructionCommand, DestructionStatus, Shown};
+
 use super::{expected, table};
-use crate::{
-    Destruction, DestructionCommand, DestructionStatus, Shown,
-    tests::{AGREEMENT, AUTHORITY, CITIES, act_at, actor, at, id, law, refused},
-};
+use crate::{AGREEMENT, AUTHORITY, CITIES, act_at, actor, at, id, law, refused};
 
 const NOW: &str = "2025-03-03T02:00:00Z";
 const ORDERER: u128 = 21;

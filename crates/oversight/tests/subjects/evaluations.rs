@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shuyu_kernel::Actor;
 
 use super::{AGREEMENT, CITIES, OPERATOR, act_at, at, authority, day, id, law, operator, refused};
-use crate::{Evaluation, EvaluationCommand, grade, poor_in_a_row};
+use shuyu_oversight::{Evaluation, EvaluationCommand, grade, poor_in_a_row};
 
 fn scores(score: u32) -> BTreeMap<String, u32> {
     [("supervisor".to_owned(), score), ("provider".to_owned(), score)].into()

@@ -3,7 +3,7 @@
 use shuyu_kernel::Actor;
 
 use super::{AGREEMENT, AUTHORITY, act_at, actor, at, id, law, refused};
-use crate::{Cut, CutCommand, CutScope, CutStatus};
+use shuyu_oversight::{Cut, CutCommand, CutScope, CutStatus};
 
 fn pull(trigger: &str, reason: &str) -> CutCommand {
     CutCommand::Pull {

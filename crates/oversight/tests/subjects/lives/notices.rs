@@ -1,10 +1,9 @@
 use chrono::Duration;
 
+use shuyu_oversight::{Notice, NoticeCommand, NoticeKind};
+
 use super::{expected, table};
-use crate::{
-    Notice, NoticeCommand, NoticeKind,
-    tests::{CITIES, act_at, actor, at, authority, hash, law, refused},
-};
+use crate::{CITIES, act_at, actor, at, authority, hash, law, refused};
 
 const NOW: &str = "2025-03-03T02:00:00Z";
 

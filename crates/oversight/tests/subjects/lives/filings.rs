@@ -1,8 +1,7 @@
+use shuyu_oversight::{Filing, FilingCommand, filing_due};
+
 use super::{expected, table};
-use crate::{
-    Filing, FilingCommand, filing_due,
-    tests::{AGREEMENT, CITIES, act_at, at, authority, day, hash, id, law, refused},
-};
+use crate::{AGREEMENT, CITIES, act_at, at, authority, day, hash, id, law, refused};
 
 const NOW: &str = "2025-03-03T02:00:00Z";
 

@@ -1,7 +1,11 @@
-use shuyu_kernel::Id as _;
+//! How a price comes into force, and what use is free.
 
-use super::*;
-use crate::{Substance, testing::*};
+use crate::testing::*;
+use shuyu_kernel::{Fen, Id as _, ProductId};
+use shuyu_market::{
+    Amount, Charge, ChargeUnit, Consumer, Guide, Price, PriceCommand, Proposal, Substance, charge,
+};
+use shuyu_store::Command as _;
 
 fn call(fen: i64) -> Amount {
     Amount { unit: ChargeUnit::Call, fen: Fen(fen) }
@@ -48,7 +52,7 @@ fn a_price_comes_into_force_by_the_method_of_the_city_alone() {
     let agree = || PriceCommand::Agree { decision: "D-1".to_owned() };
     let set = || PriceCommand::Set;
     let check = |city: &str, commands: Vec<PriceCommand>, expected: Result<i64, &str>| {
-        let names: Vec<_> = commands.iter().map(Command::name).collect();
+        let names: Vec<_> = commands.iter().map(PriceCommand::name).collect();
         let outcome = run(city, commands).map(|price| price.in_force().map(|amount| amount.fen.0));
         assert_eq!(outcome, expected.map(Some).map_err(str::to_owned), "{city} {names:?}");
     };

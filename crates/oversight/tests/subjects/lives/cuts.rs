@@ -1,11 +1,10 @@
 use chrono::Duration;
 use shuyu_store::{Context, Entity as _};
 
+use shuyu_oversight::{Cut, CutCommand, CutEvent, CutScope, CutStatus};
+
 use super::{expected, table};
-use crate::{
-    Cut, CutCommand, CutEvent, CutScope, CutStatus,
-    tests::{AGREEMENT, CITIES, act_at, at, authority, id, law, refused},
-};
+use crate::{AGREEMENT, CITIES, act_at, at, authority, id, law, refused};
 
 const NOW: &str = "2025-03-03T02:00:00Z";
 

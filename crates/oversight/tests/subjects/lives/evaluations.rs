@@ -2,11 +2,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use shuyu_oversight::{Evaluation, EvaluationCommand, grade, poor_in_a_row};
+
 use super::{expected, table};
-use crate::{
-    Evaluation, EvaluationCommand, grade, poor_in_a_row,
-    tests::{AGREEMENT, CITIES, OPERATOR, act_at, at, authority, day, id, law, operator, refused},
-};
+use crate::{AGREEMENT, CITIES, OPERATOR, act_at, at, authority, day, id, law, operator, refused};
 
 const NOW: &str = "2025-03-03T02:00:00Z";
 
@@ -158,7 +157,7 @@ proptest! {
         let (low, high) = (grade(&law, &given, poor_before), grade(&law, &raised, poor_before));
         prop_assert!(low.score_hundredths <= high.score_hundredths && high.score_hundredths <= 10_000);
         prop_assert!(low.is_poor || !high.is_poor);
-        let ends = |grading: &crate::Grading| grading.consequences.iter().any(|it| it == "propose_termination");
+        let ends = |grading: &shuyu_oversight::Grading| grading.consequences.iter().any(|it| it == "propose_termination");
         prop_assert_eq!(ends(&low), low.is_poor && poor_before + 1 >= 2);
         prop_assert!(ends(&low) || !ends(&high));
     }

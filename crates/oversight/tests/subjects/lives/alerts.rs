@@ -1,8 +1,7 @@
+use shuyu_oversight::{Alert, AlertCommand, AlertFinding, Severity, Source};
+
 use super::{expected, table};
-use crate::{
-    Alert, AlertCommand, AlertFinding, Severity, Source,
-    tests::{AGREEMENT, CITIES, OPERATOR, act_at, at, authority, day, id, law, operator, refused},
-};
+use crate::{AGREEMENT, CITIES, OPERATOR, act_at, at, authority, day, id, law, operator, refused};
 
 const NOW: &str = "2025-03-03T02:00:00Z";
 

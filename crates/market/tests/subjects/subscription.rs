@@ -1,8 +1,13 @@
-use proptest::prelude::*;
-use shuyu_kernel::{Fen, Id as _, SeededEntropy};
+//! Subscriptions, their keys, terms and quotas.
 
-use super::*;
-use crate::{Amount, Proposal, testing::*};
+use crate::testing::*;
+use proptest::prelude::*;
+use shuyu_kernel::{Fen, Id as _, InvoiceId, ProductId, SeededEntropy};
+use shuyu_market::{
+    Amount, Charge, ChargeUnit, KeyHash, OfferFacts, Price, Proposal, Subscription,
+    SubscriptionCommand, SubscriptionOrder, Substance,
+};
+use shuyu_store::Context;
 
 fn offer(law: &shuyu_law::Law) -> OfferFacts {
     let price = Price {
@@ -64,7 +69,7 @@ fn a_subscription_needs_an_offer_a_purpose_and_a_price() {
     };
     check(|_, _| {}, None);
     check(
-        |o, _| o.product.status = crate::ProductStatus::Suspended,
+        |o, _| o.product.status = shuyu_market::ProductStatus::Suspended,
         Some("subscription-product-on-offer"),
     );
     check(|o, _| o.price = None, Some("subscription-product-on-offer"));
@@ -131,7 +136,7 @@ fn a_use_needs_an_active_subscription_its_key_its_term_and_its_quota() {
     check(&active, "2025-12-31T16:00:00Z", true, Some("use-under-active-subscription"));
     let ctx = Context { now: now(), actor: &caller, law: &law };
     let mut suspended = listed.clone();
-    suspended.status = crate::ProductStatus::Suspended;
+    suspended.status = shuyu_market::ProductStatus::Suspended;
     let outcome = active.check_use(&suspended, true, &ctx).map_err(|refusal| refusal.rule);
     assert_eq!(outcome, Err("use-under-active-subscription".to_owned()));
     let spent = active.spent(2, &ctx);

@@ -6,7 +6,7 @@ use shuyu_law::{Attribute, Attributes, Request};
 use shuyu_store::{Command, Entity};
 
 use super::{AUTHORITY, CITIES, OPERATOR, actor, id, law};
-use crate::{Alert, Cut, Destruction, Evaluation, Filing, Notice, Task};
+use shuyu_oversight::{Alert, Cut, Destruction, Evaluation, Filing, Notice, Task};
 
 /// An action, whether it is about what belongs to the operator or to nobody yet, who may, and who
 /// may not. A name is a role; `operator` is of the operator that it is about, `stranger` of
