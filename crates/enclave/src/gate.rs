@@ -13,8 +13,9 @@ use shuyu_store::{ActError, Command, Entry, Filter, StreamId, Unit};
 use shuyu_vault::Dataset;
 
 use crate::{
-    Domain, Enclave, Grant, Grounds, Item, Job, JobStatus, Label, Objection, Output, Overlap,
-    Proposal, Record, Release, ReleaseCommand, Specification, SubjectKind, examine, row_digest,
+    Again, DatasetVersion, Domain, Enclave, Grant, Grounds, Item, Job, JobStatus, Label, Objection,
+    Output, OutputLimits, Overlap, Proposal, Record, Release, ReleaseCommand, Specification,
+    SubjectKind, examine, row_digest,
     rules::{
         JOB_STATE, QUARANTINE_INTACT, QUERY_COMPLETED, RELEASE_OF_JOB, RELEASED_ONLY,
         REVIEWER_INDEPENDENT,
@@ -247,10 +248,20 @@ impl Enclave {
         let opening = self.opening(&items, &stop);
         let (engine, thresholds) = (Arc::clone(&self.engine), grant.thresholds);
         let sql = job.specification.sql.clone();
+        let frozen: BTreeSet<DatasetVersion> = job.specification.versions.iter().copied().collect();
+        let limits =
+            OutputLimits { rows: self.limits.output_rows, bytes: self.limits.output_bytes };
         let work = async move {
             let domain = opening.domain().await?;
             let checked = engine.check_job(&domain, &sql, &thresholds).await?;
+            let rows = if domain.versions() == frozen {
+                Some(engine.run(&domain, &checked, limits).await?.rows)
+            } else {
+                None
+            };
+            let least = protected.iter().map(|kind| thresholds.of(*kind)).min();
             let grounds = Grounds {
+                again: least.map(|least| Again { least, rows }),
                 overlaps: overlaps(&domain, &output, &items).await?,
                 comparison: checked.comparison().map(str::to_owned),
                 earlier,

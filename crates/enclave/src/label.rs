@@ -82,13 +82,15 @@ pub struct ColumnFacts {
     pub level: u8,
 }
 
+/// At this level nothing of a column is shown, not even figures.
+pub const HIGHEST_LEVEL: u8 = 4;
+
 /// The label that a column has unless a reviewer chooses a stricter one. Deny by default: what
 /// is none of the known things is blocked, and so is what stands at the highest level.
 pub fn default_label(facts: ColumnFacts) -> Label {
-    const HIGHEST: u8 = 4;
     if facts.subject_key {
         Label::Join
-    } else if facts.identifier || facts.level >= HIGHEST {
+    } else if facts.identifier || facts.level >= HIGHEST_LEVEL {
         Label::Blocked
     } else if facts.categorical {
         Label::dimension()

@@ -44,7 +44,7 @@ mod workers;
 
 pub use answer::{Answer, Cell, Sheet};
 pub use cuts::Cuts;
-pub use disclosure::{Finding, Grounds, Overlap, Record, Verdict, examine, row_digest};
+pub use disclosure::{Again, Finding, Grounds, Overlap, Record, Verdict, examine, row_digest};
 pub use domain::{DatasetVersion, Domain, Held, Objection};
 pub use enclave::{Enclave, Source};
 pub use engine::{Asked, CheckedJob, Engine, Output, OutputLimits};
@@ -53,7 +53,7 @@ pub use grant::{
     Grant, GrantCommand, GrantEvent, GrantStatus, Item, Operation, SMALLEST_CELL, Terms, Thresholds,
 };
 pub use job::{Job, JobCommand, JobEvent, JobStatus, Specification};
-pub use label::{Band, ColumnFacts, Label, SubjectKind, default_label};
+pub use label::{Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
 pub use limits::Limits;
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
 pub use release::{Approval, Proposal, Release, ReleaseCommand, ReleaseEvent, ReleaseStatus};
