@@ -409,11 +409,10 @@ fn sign(terms: Terms, ctx: &Context<'_>) -> Result<Event, Refusal> {
     if total == 0 || terms.shares.iter().any(|share| share.party.trim().is_empty()) {
         return Err(ctx.refuse(rules::AGREEMENT_SHARES));
     }
-    let (begins_at, expires_at) = ctx
-        .law
-        .start_of_day(terms.from)
-        .zip(ctx.law.end_of_day(terms.to))
-        .ok_or_else(|| ctx.refuse(rules::AGREEMENT_TERM).because("its days are out of range"))?;
+    let (begins_at, expires_at) =
+        ctx.law.start_of_day(terms.from).zip(ctx.law.end_of_day(terms.to)).ok_or_else(|| {
+            ctx.refuse(rules::AGREEMENT_TERM).because("its days are out of range")
+        })?;
     if expires_at < ctx.now {
         return Err(ctx.refuse(rules::AGREEMENT_TERM).because("its last day is over"));
     }

@@ -28,15 +28,17 @@ impl Backend {
     }
 }
 
-/// A database that is dropped with the test.
-pub(crate) struct Fresh {
+/// A database that the test drops when it is done.
+#[derive(Debug)]
+pub struct Fresh {
     pub(crate) config: StoreConfig,
-    /// The server and the name of the database on it.
-    on_server: Option<(String, String)>,
+    /// The server, the name of the database on it, and the address of both.
+    on_server: Option<(String, String, String)>,
 }
 
 impl Fresh {
-    pub(crate) async fn new(backend: &Backend, folder: &Path) -> Self {
+    /// Makes one.
+    pub async fn new(backend: &Backend, folder: &Path) -> Self {
         match backend {
             Backend::Sqlite => {
                 Self { config: StoreConfig::sqlite(folder.join("shuyu.db")), on_server: None }
@@ -51,16 +53,23 @@ impl Fresh {
                     None => (server.as_str(), String::new()),
                 };
                 let base = base.rsplit_once('/').map_or(base, |(base, _)| base);
+                let address = format!("{base}/{name}{options}");
                 Self {
-                    config: StoreConfig::postgres(format!("{base}/{name}{options}")),
-                    on_server: Some((server.clone(), name)),
+                    config: StoreConfig::postgres(address.clone()),
+                    on_server: Some((server.clone(), name, address)),
                 }
             }
         }
     }
 
-    pub(crate) async fn drop_database(&self) {
-        if let Some((server, name)) = &self.on_server {
+    /// Its address; none: it is a file.
+    pub fn address(&self) -> Option<&str> {
+        self.on_server.as_ref().map(|(.., address)| address.as_str())
+    }
+
+    /// Drops it, whoever is still connected.
+    pub async fn drop_database(&self) {
+        if let Some((server, name, _)) = &self.on_server {
             run(server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
         }
     }

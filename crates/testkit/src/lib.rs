@@ -10,7 +10,7 @@ mod desk;
 mod law;
 
 pub use actors::{actor, organisation, person};
-pub use database::{Backend, backends};
+pub use database::{Backend, Fresh, backends};
 pub use desk::{KEY_NAME, TestDesk};
 pub use law::{law_of, permissive_law};
 

@@ -327,3 +327,22 @@ async fn the_words_of_objections_are_erased_once_their_case_has_ended() {
     assert_eq!(seen["objections"][0]["answer"], json!("it was looked into"));
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_waits_for_whoever_may_act_in_it_and_for_nobody_else() {
+    let app = TestApp::new("hangzhou").await;
+    let errand = Errand { until: &["appoint"], ..Errand::new("expert_roster") };
+    let case = app.run(&errand).await.expect("the procedure");
+    let (proposer, other) = (app.person("authority", 1).await, app.person("authority", 2).await);
+    let operator = app.person("operator", 1).await;
+    let waits_for = async |person: &Person| -> Vec<Value> {
+        let cases = app.get("/me/cases", person).await.good();
+        cases.as_array().expect("a list").iter().map(|case| case["id"].clone()).collect()
+    };
+    assert_eq!(waits_for(&other).await, [json!(case)]);
+    assert!(waits_for(&proposer).await.is_empty(), "who proposed does not appoint");
+    assert!(waits_for(&operator).await.is_empty());
+    app.go_on(&case, &Errand::new("expert_roster")).await;
+    assert!(waits_for(&other).await.is_empty(), "it is done");
+    app.finish().await;
+}

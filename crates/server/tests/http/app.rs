@@ -11,6 +11,7 @@ use shuyu_server::{
     app::{App, Deployment},
     http,
 };
+use shuyu_testkit::{Backend, Fresh};
 use tempfile::TempDir;
 use tokio::{
     sync::{Mutex, oneshot},
@@ -33,6 +34,7 @@ pub(crate) struct TestApp {
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     known: Mutex<Known>,
+    database: Fresh,
     _dir: TempDir,
 }
 
@@ -107,13 +109,19 @@ impl TestApp {
 
     /// A deployment of a city, founded and served within these bounds.
     pub(crate) async fn within(city: &str, bounds: http::Bounds) -> Self {
+        Self::on(city, bounds, &Backend::Sqlite).await
+    }
+
+    /// A deployment of a city on a database of its own, founded and served within these bounds.
+    pub(crate) async fn on(city: &str, bounds: http::Bounds, backend: &Backend) -> Self {
         let dir = TempDir::new().expect("a directory");
+        let database = Fresh::new(backend, dir.path()).await;
         let entropy = Arc::new(SystemEntropy);
         let deployment = Deployment::found(
             &dir.path().join("deployment"),
             city,
             &Packs::embedded(),
-            None,
+            database.address().map(str::to_owned),
             &*entropy,
         )
         .expect("a deployment");
@@ -141,6 +149,7 @@ impl TestApp {
             stop,
             served,
             known: Mutex::default(),
+            database,
             _dir: dir,
         }
     }
@@ -155,6 +164,8 @@ impl TestApp {
         self.served.await.expect("served to its end");
         let faults = self.app.verify().await.expect("the ledger can be read");
         assert!(faults.is_empty(), "the ledger does not verify: {faults:?}");
+        self.app.close().await;
+        self.database.drop_database().await;
     }
 
     /// Sends a request: a body in JSON, and a bearer token if there is one.

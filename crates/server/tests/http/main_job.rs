@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shuyu_kernel::Clock as _;
+use shuyu_server::http;
+use shuyu_testkit::Backend;
 use shuyu_vault::{DatasetSpec, FieldRole, SubjectKind, parse_specs};
 
 use crate::{
@@ -57,8 +59,21 @@ async fn the_main_job_under_hangzhou() {
     main_job("hangzhou").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_main_job_on_a_server_of_databases() {
+    match Backend::postgres() {
+        Some(backend) => {
+            main_job_in(TestApp::on("changchun", http::Bounds::default(), &backend).await).await;
+        }
+        None => println!("skipped: SHUYU_TEST_POSTGRES is not set"),
+    }
+}
+
 async fn main_job(city: &str) {
-    let app = TestApp::new(city).await;
+    main_job_in(TestApp::new(city).await).await;
+}
+
+async fn main_job_in(app: TestApp) {
     let (resource, spec) = supply(&app).await;
     let agreement = admit(&app).await;
     let grant = grant(&app, &agreement, &resource).await;

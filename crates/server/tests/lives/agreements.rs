@@ -4,6 +4,7 @@ use chrono::Duration;
 use shuyu_kernel::Fen;
 use shuyu_market::{Account, Beneficiary, Product, Subscription, SubscriptionCommand};
 use shuyu_server::app::TradeError;
+use shuyu_store::Filter;
 
 use crate::town::{Town, api, north, order, refused};
 
@@ -98,6 +99,28 @@ async fn what_was_suspended_for_a_reason_of_its_own_is_not_restored_with_the_agr
     assert_eq!(state.suspended_for.as_deref(), Some("sold on"));
     let (_, sold) = app.desk().find::<Product>(product).await.expect("reads").expect("there");
     assert_eq!((sold.status.name(), sold.suspended_for), ("listed", None));
+}
+
+#[tokio::test]
+async fn what_is_opened_while_an_agreement_is_cut_does_not_outlive_the_cut() {
+    let town = Town::new("hangzhou").await;
+    let app = &town.app;
+    let (officer, buyer) = (town.officer(), town.buyer());
+    let agreement = town.agreement(0).await;
+    let product = town.product(agreement, api()).await;
+    let begin = (0..8).map(|_| app.subscribe(&buyer, product, order(None)));
+    let (cut, begun) = tokio::join!(
+        app.cut(&officer, agreement, "incident", "a leak"),
+        futures::future::join_all(begin),
+    );
+    cut.expect("cut");
+    for begun in begun {
+        let Ok((id, key)) = begun else { continue };
+        let key = key.expect("an API has a key");
+        assert!(app.call(id, &key, &north()).await.is_err(), "{id} is open");
+    }
+    let open = app.desk().list::<Subscription>(&Filter::status("active")).await.expect("reads");
+    assert!(open.is_empty(), "{open:?}");
 }
 
 /// Restores by the city's own procedure of rectification.

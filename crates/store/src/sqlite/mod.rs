@@ -83,6 +83,8 @@ async fn connect(
         .max_connections(connections)
         .idle_timeout(None)
         .max_lifetime(None)
+        // A file does not hang up: asking before each use would double the way to its thread.
+        .test_before_acquire(false)
         .connect_with(options)
         .await
 }
