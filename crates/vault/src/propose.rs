@@ -21,6 +21,9 @@ const CONFORMING_PERCENT: u64 = 97;
 const CODES: u64 = 20;
 /// A column with more different values than this is no dimension.
 const DIMENSION_VALUES: u64 = 200;
+/// How often each value of a number must come, on the average, for it to be a dimension where
+/// nothing else is one.
+const REPEATED: u64 = 20;
 /// The most decimals that are kept.
 const DECIMALS: u8 = 6;
 
@@ -101,12 +104,32 @@ pub fn propose_from(file: &str, mut reader: impl Read) -> Result<DatasetSpec> {
             }
         }
     }
-    let fields: Vec<FieldSpec> =
+    let mut fields: Vec<FieldSpec> =
         names.iter().zip(&seen).map(|(name, seen)| seen.field(name, rows)).collect();
-    Ok(declared(file, fields, &seen))
+    group_by_a_number(&mut fields, &seen, rows);
+    Ok(declared(file, fields))
 }
 
-fn declared(file: &str, mut fields: Vec<FieldSpec>, seen: &[Seen]) -> DatasetSpec {
+/// Where nothing else is a dimension, the number of the fewest values is one, whole numbers first.
+fn group_by_a_number(fields: &mut [FieldSpec], seen: &[Seen], rows: u64) {
+    if fields.iter().any(|field| field.role == FieldRole::Dimension) {
+        return;
+    }
+    let found = fields
+        .iter_mut()
+        .zip(seen)
+        .filter(|(field, _)| field.role == FieldRole::Measure)
+        .map(|(field, seen)| (field.kind != FieldType::Integer, seen.counts.distinct(), field))
+        .filter(|(_, distinct, _)| {
+            (2..=DIMENSION_VALUES).contains(distinct) && distinct * REPEATED <= rows
+        })
+        .min_by_key(|(is_broken, distinct, _)| (*is_broken, *distinct));
+    if let Some((.., field)) = found {
+        field.role = FieldRole::Dimension;
+    }
+}
+
+fn declared(file: &str, mut fields: Vec<FieldSpec>) -> DatasetSpec {
     let of_kind = |kind| fields.iter().position(|field| field.kind == kind);
     let hinted = |hints: &[&str]| {
         fields.iter().position(|field| {
@@ -129,7 +152,6 @@ fn declared(file: &str, mut fields: Vec<FieldSpec>, seen: &[Seen]) -> DatasetSpe
     }
     let level = fields.iter().map(proposed_level).max().unwrap_or(1);
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let _ = seen;
     DatasetSpec {
         file: file.to_owned(),
         name: identifier_of(stem),
@@ -214,11 +236,12 @@ impl Seen {
             ["id", "no", "number", "nbr", "uuid", "编号", "代码", "号"].iter().any(|hint| {
                 lower == *hint || lower.ends_with(hint) || lower.ends_with(&format!("_{hint}"))
             });
+        let named_as_code = ["code", "代码"].iter().any(|hint| lower.ends_with(hint));
         let few = distinct <= DIMENSION_VALUES && distinct * 5 <= rows.max(1);
         let is_number = matches!(kind, FieldType::Integer | FieldType::Decimal);
         let role = if kind.is_identifier() || (named_as_id && distinct * 2 > rows && !few) {
             FieldRole::Identifier
-        } else if is_number && distinct > CODES {
+        } else if is_number && distinct > CODES && !(named_as_code && few) {
             FieldRole::Measure
         } else if few {
             FieldRole::Dimension
