@@ -110,7 +110,7 @@ pub fn propose_from(file: &str, mut reader: impl Read) -> Result<DatasetSpec> {
     Ok(declared(file, fields))
 }
 
-/// Where nothing else is a dimension, the number of the fewest values is one, whole numbers first.
+/// Where nothing else is a dimension, the whole number of the fewest values is one.
 fn group_by_a_number(fields: &mut [FieldSpec], seen: &[Seen], rows: u64) {
     if fields.iter().any(|field| field.role == FieldRole::Dimension) {
         return;
@@ -118,13 +118,13 @@ fn group_by_a_number(fields: &mut [FieldSpec], seen: &[Seen], rows: u64) {
     let found = fields
         .iter_mut()
         .zip(seen)
-        .filter(|(field, _)| field.role == FieldRole::Measure)
-        .map(|(field, seen)| (field.kind != FieldType::Integer, seen.counts.distinct(), field))
-        .filter(|(_, distinct, _)| {
+        .filter(|(field, _)| field.role == FieldRole::Measure && field.kind == FieldType::Integer)
+        .map(|(field, seen)| (seen.counts.distinct(), field))
+        .filter(|(distinct, _)| {
             (2..=DIMENSION_VALUES).contains(distinct) && distinct * REPEATED <= rows
         })
-        .min_by_key(|(is_broken, distinct, _)| (*is_broken, *distinct));
-    if let Some((.., field)) = found {
+        .min_by_key(|(distinct, _)| *distinct);
+    if let Some((_, field)) = found {
         field.role = FieldRole::Dimension;
     }
 }
@@ -241,7 +241,9 @@ impl Seen {
         let is_number = matches!(kind, FieldType::Integer | FieldType::Decimal);
         let role = if kind.is_identifier() || (named_as_id && distinct * 2 > rows && !few) {
             FieldRole::Identifier
-        } else if is_number && distinct > CODES && !(named_as_code && few) {
+        } else if kind == FieldType::Decimal
+            || (is_number && distinct > CODES && !(named_as_code && few))
+        {
             FieldRole::Measure
         } else if few {
             FieldRole::Dimension
