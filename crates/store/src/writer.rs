@@ -106,6 +106,7 @@ struct Checked {
 }
 
 impl Writer {
+    /// Writes what is submitted, until nobody can submit any more or the database is closed.
     pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Submission>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -124,10 +125,16 @@ impl Writer {
                     }
                     self.commit(std::mem::take(&mut group)).await;
                 }
-                _ = look.tick() => {
-                    if let Err(error) = self.look().await {
-                        tracing::warn!(%error, "the end of the log cannot be read");
+                _ = look.tick() => match self.look().await {
+                    Ok(()) => {}
+                    // The desk is closed, though others still have a handle of it: they are told
+                    // so, as what they submit is not taken any more.
+                    Err(StoreError::Database(error))
+                        if matches!(*error, sqlx::Error::PoolClosed) =>
+                    {
+                        return;
                     }
+                    Err(error) => tracing::warn!(%error, "the end of the log cannot be read"),
                 }
             }
         }
