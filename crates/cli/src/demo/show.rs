@@ -6,8 +6,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use shuyu_kernel::Actor;
 use shuyu_law::ClauseId;
+use shuyu_server::app::App;
+use shuyu_store::{Recorded, StoreError, Trail};
 
+use super::{Failed, Stage};
 use crate::output;
 
 /// Where the demonstration's lines go, and what they add up to.
@@ -17,6 +21,8 @@ pub(super) struct Show {
     title: String,
     begun: Instant,
     all: Instant,
+    /// The last entry of the log that a line was shown of.
+    told: Option<u64>,
     clauses_of_step: BTreeSet<ClauseId>,
     steps: Vec<Step>,
     clauses: BTreeSet<ClauseId>,
@@ -41,6 +47,7 @@ impl Show {
             title: String::new(),
             begun: Instant::now(),
             all: Instant::now(),
+            told: None,
             clauses_of_step: BTreeSet::new(),
             steps: Vec::new(),
             clauses: BTreeSet::new(),
@@ -72,24 +79,57 @@ impl Show {
         }
     }
 
+    /// Somebody did something: on which clauses, and as which entry, the log says.
+    pub(super) async fn told(&mut self, app: &App, who: &str, what: &str) -> Result<(), Failed> {
+        let news = self.news(app).await?;
+        let seq = news.last().map(|entry| entry.seq);
+        let mut clauses: Vec<ClauseId> = Vec::new();
+        for clause in news.iter().filter(|it| is_of_an_act(it)).flat_map(|it| &it.clauses) {
+            if !clauses.contains(clause) {
+                clauses.push(clause.clone());
+            }
+        }
+        self.did(who, what, &clauses, seq);
+        Ok(())
+    }
+
+    /// What the log recorded since the last line.
+    async fn news(&mut self, app: &App) -> Result<Vec<Recorded>, StoreError> {
+        let trail = Trail { after: self.told, ..Trail::default() };
+        let news = app.desk().entries(&trail).await?;
+        self.told = news.last().map(|entry| entry.seq).or(self.told);
+        Ok(news)
+    }
+
     /// Somebody did something, on these clauses, at this place of the log.
     pub(super) fn did(&mut self, who: &str, what: &str, clauses: &[ClauseId], seq: Option<u64>) {
         self.clauses_of_step.extend(clauses.iter().cloned());
         if self.as_json {
             println!("{}", json!({ "who": who, "did": what, "clauses": clauses, "entry": seq }));
         } else {
-            println!("    + {who}: {what}{}", named(clauses));
+            println!("    + {who}: {what}{}", named(clauses, seq));
         }
     }
 
-    /// Somebody was refused something.
-    pub(super) fn refused(&mut self, who: &str, what: &str, why: &str, clauses: &[ClauseId]) {
+    /// Somebody was refused something, or an answer was withheld: `how` says which.
+    pub(super) async fn denied(
+        &mut self,
+        app: &App,
+        (how, who, what): (&str, &str, &str),
+        why: &str,
+        clauses: &[ClauseId],
+    ) -> Result<(), Failed> {
+        let seq = self.news(app).await?.last().map(|entry| entry.seq);
         self.clauses_of_step.extend(clauses.iter().cloned());
         if self.as_json {
-            println!("{}", json!({ "who": who, "refused": what, "why": why, "clauses": clauses }));
+            let line = json!({
+                "who": who, how: what, "why": why, "clauses": clauses, "entry": seq,
+            });
+            println!("{line}");
         } else {
-            println!("    - {who}: {what}\n      refused: {why}{}", named(clauses));
+            println!("    - {who}: {what}\n      {how}: {why}{}", named(clauses, seq));
         }
+        Ok(())
     }
 
     /// Something to know.
@@ -141,12 +181,31 @@ impl Show {
     }
 }
 
-fn named(clauses: &[ClauseId]) -> String {
-    if clauses.is_empty() {
-        return String::new();
+impl Stage {
+    /// Somebody did something: on which clauses, and as which entry, the log says.
+    pub(super) async fn told(&mut self, who: &str, what: &str) -> Result<(), Failed> {
+        self.show.told(&self.app, who, what).await
     }
-    let first: Vec<&str> = clauses.iter().take(NAMED).map(ClauseId::as_str).collect();
-    let more = clauses.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" +{more}") } else { String::new() };
-    format!("  [{}{more}]", first.join(" "))
+}
+
+/// Whether an entry is of what somebody did: a refusal has a line of its own, and what the system
+/// reads, to know where a case stands, is nobody's act.
+fn is_of_an_act(entry: &Recorded) -> bool {
+    let is_refusal = entry.body.get("refused").is_some_and(Value::is_string);
+    entry.event.is_some() || !(is_refusal || entry.person == Actor::system().person)
+}
+
+/// The clauses of a line, and the place of its entry in the log.
+fn named(clauses: &[ClauseId], seq: Option<u64>) -> String {
+    let mut text = String::new();
+    if !clauses.is_empty() {
+        let first: Vec<&str> = clauses.iter().take(NAMED).map(ClauseId::as_str).collect();
+        let more = clauses.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" +{more}") } else { String::new() };
+        text = format!("  [{}{more}]", first.join(" "));
+    }
+    if let Some(seq) = seq {
+        text += &format!("  #{seq}");
+    }
+    text
 }

@@ -64,7 +64,7 @@ impl Stage {
                 release,
             };
             let product = self.app.draft_product(&author.actor, new).await?;
-            self.show.did(&author.name, &format!("drafts the product `{form}`"), &[], None);
+            self.told(&author.name, &format!("drafts the product `{form}`")).await?;
             let unit = match unit {
                 ChargeUnit::Call => "call",
                 ChargeUnit::Package => "package",
@@ -116,18 +116,11 @@ impl Stage {
         let (api, key) =
             self.app.subscribe(&consumer.actor, products.api, order(Some(1_000))).await?;
         let key = key.ok_or("an API is called with a key")?;
-        self.show.did(&consumer.name, "subscribes to the package and to the API", &[], None);
+        self.told(&consumer.name, "subscribes to the package and to the API").await?;
         let downloaded = self.app.download(&consumer.actor, package).await?;
-        self.show.did(
-            &consumer.name,
-            &format!(
-                "downloads {} bytes, hash {}",
-                downloaded.bytes.len(),
-                downloaded.content.short()
-            ),
-            &[],
-            None,
-        );
+        let (bytes, content) = (downloaded.bytes.len(), downloaded.content.short());
+        let what = format!("downloads {bytes} bytes, hash {content}");
+        self.told(&consumer.name, &what).await?;
         let arguments: BTreeMap<String, Value> =
             [(argument.0.clone(), json!(argument.1.clone()))].into();
         let mut rows = 0;
@@ -138,17 +131,17 @@ impl Stage {
             "calls the API {CALLS} times with {} = {}: {rows} rows",
             argument.0, argument.1
         );
-        self.show.did(&consumer.name, &what, &[], None);
+        self.told(&consumer.name, &what).await?;
 
         self.clock.advance(Duration::days(30));
         let seller = self.cast.operators().next().ok_or("the operator has nobody")?.clone();
         for subscription in [package, api] {
             let (id, invoice) = self.app.invoice(&seller.actor, subscription).await?;
-            self.show.did(&seller.name, &format!("invoices {} yuan", invoice.total), &[], None);
+            self.told(&seller.name, &format!("invoices {} yuan", invoice.total)).await?;
             if invoice.total.0 > 0 {
                 self.app.pay(&seller.actor, id, "transfer").await?;
                 let what = format!("records that {} has paid", consumer.name);
-                self.show.did(&seller.name, &what, &[], None);
+                self.told(&seller.name, &what).await?;
             }
         }
         let settler = self.settler()?;
@@ -161,12 +154,8 @@ impl Stage {
         }
         let proceeds = format!("{} yuan", settlement.proceeds);
         let split = split.join(" + ");
-        self.show.did(
-            &settler.name,
-            &format!("shares {proceeds} as the agreement says: {split}; the books balance"),
-            &[],
-            None,
-        );
+        let what = format!("shares {proceeds} as the agreement says: {split}; the books balance");
+        self.told(&settler.name, &what).await?;
         Ok(Sold { package, api, key, argument: argument.clone(), proceeds, split })
     }
 
