@@ -85,6 +85,49 @@ async fn an_act_on_a_dossier_that_has_changed_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_act_at_once_on_what_both_have_read_one_is_told_that_it_has_changed() {
+    let app = TestApp::new("changchun").await;
+    app.run(&Errand::new("plan")).await;
+    let operator = app.person("operator", 1).await;
+    let errand = Errand {
+        until: &["draft"],
+        ..Errand::new("admission").give("operator", operator.organisation)
+    };
+    let id = app.run(&errand).await.expect("an admission");
+    let (path, acts) = (format!("/cases/{id}"), format!("/cases/{id}/acts"));
+    let (left, right) =
+        (app.person("implementer", 1).await, app.person("sector_authority", 1).await);
+    let seen = app.get(&path, &left).await.good();
+    assert_eq!(seen["content"], app.get(&path, &right).await.good()["content"]);
+    let act = |role: &str, read: &Value| {
+        json!({
+            "stage": "draft", "outcome": "drafted", "role": role, "read": read,
+            "form": {
+                "terms": "what the parties agree on", "basis": ["the implementation plan"],
+                "departments": [{ "department": "x1", "opinion": "none", "answer": "none" }],
+            },
+        })
+    };
+    let (of_left, of_right) = tokio::join!(
+        app.post(&acts, &left, act("implementer", &seen["content"])),
+        app.post(&acts, &right, act("sector_authority", &seen["content"])),
+    );
+    let (late, role, refused) = if of_left.status.is_success() {
+        (right, "sector_authority", of_right)
+    } else {
+        of_right.good();
+        (left, "implementer", of_left)
+    };
+    assert_eq!(refused.refused()["code"], json!("approval-binds-content"));
+    // Whoever has read again acts well, and the stage ends with both.
+    let again = app.get(&path, &late).await.good();
+    assert_ne!(again["content"], seen["content"]);
+    let ended = app.post(&acts, &late, act(role, &again["content"])).await.good();
+    assert_ne!(ended["case"]["stage"]["id"], json!("draft"));
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn documents_are_kept_once_and_read_by_the_parties_of_their_case() {
     let app = TestApp::new("hangzhou").await;
     let provider = app.person("provider", 1).await;
