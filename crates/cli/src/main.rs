@@ -1,11 +1,14 @@
 //! The `shuyu` command: found a deployment, serve it, show it, and prove what it has done.
 
+// First, for its macro.
+#[macro_use]
+mod output;
+
 mod demo;
 mod founding;
 mod generate;
 mod law;
 mod ledger;
-mod output;
 mod serve;
 mod vault;
 
@@ -16,7 +19,7 @@ use clap::{Parser, Subcommand};
 /// The platform on which a city runs its public data.
 ///
 /// Exit codes: 0 done; 1 it failed, and standard error says why; 2 the command line is wrong;
-/// 3 a check found something.
+/// 3 a check found something; 141 whoever read standard output has stopped reading.
 #[derive(Debug, Parser)]
 #[command(name = "shuyu", version, propagate_version = true)]
 struct Cli {
