@@ -8,6 +8,7 @@ mod bounds;
 mod erasure;
 mod metering;
 mod objections;
+mod packs;
 mod town;
 mod trial;
 mod watch;

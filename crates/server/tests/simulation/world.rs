@@ -126,6 +126,12 @@ impl World {
         self.clock.advance(step);
     }
 
+    /// Lets minutes go by.
+    pub fn wait_a_little(&mut self) {
+        let minutes = i64::try_from(self.dice.below(30)).unwrap_or(0);
+        self.clock.advance(Duration::minutes(minutes));
+    }
+
     /// An id of a kind: mostly one that there is, sometimes one that there is not.
     pub fn some<E: Entity>(&mut self) -> E::Id {
         let known = self.known.get(E::KIND).map(Vec::as_slice).unwrap_or_default();

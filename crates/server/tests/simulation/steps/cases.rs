@@ -57,6 +57,13 @@ impl World {
         }
     }
 
+    /// A product that is drafted is priced, or brought to the market.
+    pub(super) async fn open_market_case(&mut self) -> Option<Step> {
+        let procedure = if self.dice.chance(40) { "price" } else { "product" };
+        let errand = self.errand(procedure).await;
+        if errand.is_about_something(procedure) { self.open(procedure, errand).await } else { None }
+    }
+
     /// Opens a case of a procedure, which the city may not have.
     async fn open(&mut self, procedure: &str, errand: Errand) -> Option<Step> {
         let first = self.law().procedure(procedure).and_then(|it| it.stages.first()).cloned();

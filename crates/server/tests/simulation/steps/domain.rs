@@ -159,7 +159,7 @@ impl World {
     }
 
     /// The grants under which something can be done.
-    async fn active_grants(&self) -> BTreeSet<GrantId> {
+    pub(super) async fn active_grants(&self) -> BTreeSet<GrantId> {
         let active = self.app.desk().list::<Grant>(&Filter::status("active")).await;
         active.expect("a list").into_iter().map(|(id, _)| id).collect()
     }

@@ -16,6 +16,7 @@ use crate::{step::Step, world::World};
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     OpenCase,
+    OpenMarketCase,
     ActInCase,
     Object,
     Answer,
@@ -93,12 +94,37 @@ const WEIGHTS: &[(usize, Deed)] = &[
     (6, Deed::Document),
 ];
 
+/// How often each is tried while somebody works under a grant, so that some of them come to
+/// products and money before it ends.
+const UNDER_A_GRANT: &[(usize, Deed)] = &[
+    (30, Deed::ActInCase),
+    (12, Deed::OpenMarketCase),
+    (5, Deed::Session),
+    (4, Deed::Ask),
+    (8, Deed::Submit),
+    (10, Deed::Run),
+    (24, Deed::Gate),
+    (8, Deed::Draft),
+    (4, Deed::Product),
+    (8, Deed::Subscribe),
+    (12, Deed::Use),
+    (6, Deed::Invoice),
+    (8, Deed::Pay),
+    (5, Deed::Settle),
+];
+
 impl World {
     /// Lets time go by and has somebody do something.
     pub async fn step(&mut self) -> Step {
-        self.wait();
+        let is_working = self.dice.chance(45) && !self.active_grants().await.is_empty();
+        if is_working {
+            self.wait_a_little();
+        } else {
+            self.wait();
+        }
+        let weights = if is_working { UNDER_A_GRANT } else { WEIGHTS };
         loop {
-            let deed = self.dice.weighed(WEIGHTS).expect("there is something to do");
+            let deed = self.dice.weighed(weights).expect("there is something to do");
             if let Some(step) = self.deed(deed).await {
                 return step;
             }
@@ -109,6 +135,7 @@ impl World {
     async fn deed(&mut self, deed: Deed) -> Option<Step> {
         match deed {
             Deed::OpenCase => self.open_case().await,
+            Deed::OpenMarketCase => self.open_market_case().await,
             Deed::ActInCase => self.act_in_case().await,
             Deed::Object => self.object().await,
             Deed::Answer => self.answer().await,
