@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::Args;
 
-use crate::{Done, Outcome, output};
+use crate::{Done, Outcome, output, progress};
 
 /// Writes the files that the agencies of a synthetic city would supply, with `datasets.toml`,
 /// which declares them, and `dirty.json`, which lists the rows that are wrong on purpose. The
@@ -33,7 +33,9 @@ impl Generate {
     pub(crate) fn run(self) -> Outcome {
         let plan =
             shuyu_generate::Plan { persons: self.persons, seed: self.seed, start: self.start };
+        let waiting = progress::waiting("writing the city's files");
         let manifest = shuyu_generate::generate(&plan, &self.dir)?;
+        waiting.finish_and_clear();
         if self.json {
             output::json(&manifest)?;
             return Ok(Done::Well);

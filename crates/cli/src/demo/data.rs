@@ -9,8 +9,9 @@ use std::{
 use chrono::NaiveDate;
 use serde_json::json;
 use shuyu_catalogue::resource::{Command, Description, Field, FieldRole, Subject, SubjectKind};
+use shuyu_enclave::HIGHEST_LEVEL;
 use shuyu_kernel::{OrganisationId, ResourceId};
-use shuyu_vault::{DatasetSpec, FieldType, parse_specs, propose};
+use shuyu_vault::{DatasetSpec, FieldSpec, FieldType, parse_specs, propose};
 
 use super::{Errand, Failed, Stage};
 
@@ -37,26 +38,21 @@ pub(super) struct Supplied {
 }
 
 impl Source {
-    /// The data of a folder, or of a synthetic city that is generated beside the deployment.
-    pub(super) fn open(
-        data: Option<&Path>,
-        dir: &Path,
-        persons: u64,
-        seed: u64,
-    ) -> Result<Self, Failed> {
-        let dir = if let Some(data) = data {
-            data.to_owned()
-        } else {
-            let city = dir.join("supplied");
-            let start = NaiveDate::from_ymd_opt(2023, 1, 1).ok_or("no such day")?;
-            shuyu_generate::generate(&shuyu_generate::Plan { persons, seed, start }, &city)?;
-            city
-        };
+    /// The data of a synthetic city, which is generated beside the deployment.
+    pub(super) fn generate(dir: &Path, persons: u64, seed: u64) -> Result<Self, Failed> {
+        let city = dir.join("supplied");
+        let start = NaiveDate::from_ymd_opt(2023, 1, 1).ok_or("no such day")?;
+        shuyu_generate::generate(&shuyu_generate::Plan { persons, seed, start }, &city)?;
+        Self::read(&city)
+    }
+
+    /// The data of a folder.
+    pub(super) fn read(dir: &Path) -> Result<Self, Failed> {
         let declared = dir.join("datasets.toml");
         let mut specs = if declared.is_file() {
             parse_specs(&fs::read_to_string(&declared)?)?
         } else {
-            proposed(&dir)?
+            proposed(dir)?
         };
         for spec in &mut specs {
             if spec.provider.is_empty() {
@@ -66,13 +62,18 @@ impl Source {
         if specs.is_empty() {
             return Err(format!("{} holds no CSV file", dir.display()).into());
         }
-        Ok(Self { dir, specs })
+        Ok(Self { dir: dir.to_owned(), specs })
     }
 
     /// The names of the agencies that supply.
     pub(super) fn providers(&self) -> BTreeSet<String> {
         self.specs.iter().map(|spec| spec.provider.clone()).collect()
     }
+}
+
+/// Days and instants are dimensions, too, but have too many values.
+fn is_grouped_by(field: &FieldSpec) -> bool {
+    !matches!(field.kind, FieldType::Date | FieldType::Timestamp | FieldType::Decimal)
 }
 
 fn proposed(dir: &Path) -> Result<Vec<DatasetSpec>, Failed> {
@@ -111,9 +112,12 @@ fn gather(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failed> {
 }
 
 /// The resource that the rest of the run is about: one with subjects to protect, and something to
-/// group by, if there is one.
+/// group by, if there is one. Of the highest level nothing is shown, so it is left out.
 pub(super) fn choose(supplied: &[Supplied]) -> Result<&Supplied, Failed> {
-    let usable = |it: &&Supplied| it.by.is_some() && it.rows > 0;
+    if supplied.iter().all(|it| it.spec.level >= HIGHEST_LEVEL) {
+        return Err("all files stand at the highest level, of which no figure may be shown".into());
+    }
+    let usable = |it: &&Supplied| it.by.is_some() && it.rows > 0 && it.spec.level < HIGHEST_LEVEL;
     let protected = |it: &&Supplied| usable(it) && it.spec.subject_key.is_some();
     supplied
         .iter()
@@ -139,7 +143,7 @@ impl Supplied {
         let found = self.spec.fields.iter().find(|it| {
             it.role == shuyu_vault::FieldRole::Dimension
                 && it.name != self.dimension()
-                && it.kind.is_text()
+                && is_grouped_by(it)
         });
         found.map(|field| field.name.as_str())
     }
@@ -177,8 +181,7 @@ impl Stage {
                 "registers `{}` and uploads it: {} rows, {} in quarantine, {}",
                 spec.name, delivered.rows, delivered.quarantined, delivered.profile.encoding
             );
-            let size = self.app.desk().size().await?;
-            self.show.did(&member.name, &what, &[], size.checked_sub(1));
+            self.told(&member.name, &what).await?;
             let parties = [actor.organisation];
             let errand = Errand {
                 subject: Some(id.to_string()),
@@ -195,7 +198,7 @@ impl Stage {
                 .zip(&spec.fields)
                 .filter(|(column, field)| {
                     field.role == shuyu_vault::FieldRole::Dimension
-                        && field.kind.is_text()
+                        && is_grouped_by(field)
                         && column.distinct > 1
                         && column.distinct * 20 <= delivered.rows.max(40)
                 })
@@ -258,7 +261,7 @@ impl Stage {
                     }
                 },
             }),
-            level: spec.level.clamp(1, 3),
+            level: spec.level,
             sharing_class: class("sharing_classes", &spec.sharing),
             opening_class: class("opening_classes", &spec.opening),
             not_shared_basis: None,

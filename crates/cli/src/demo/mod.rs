@@ -20,7 +20,7 @@ use shuyu_kernel::{
 use shuyu_law::{Law, Packs};
 use shuyu_server::app::{App, Deployment};
 
-use crate::{Done, Outcome};
+use crate::{Done, Outcome, progress};
 use cast::Cast;
 use data::Supplied;
 use show::Show;
@@ -79,7 +79,10 @@ impl Demo {
         let entropy = Arc::new(SystemEntropy);
         let mut show = Show::new(self.json);
 
+        // What cannot be read is said before anything is made.
+        let read = self.data.as_deref().map(data::Source::read).transpose()?;
         show.step("Found a deployment");
+        let waiting = progress::waiting("keys, ledger, organisations, people");
         let deployment = Deployment::found(&dir, &self.city, &packs, None, &*entropy)?;
         let start = first_morning(&deployment.laws().current)?;
         let clock = Arc::new(VirtualClock::new(start));
@@ -88,8 +91,12 @@ impl Demo {
         show.note(&format!("{}\nin {}, on {}", app.law().regulation.title, dir.display(), start));
         let admin = app.sign_in("admin", cast::PASSWORD).await?;
         let admin = app.actor_of(&admin).await?;
-        let source = data::Source::open(self.data.as_deref(), &dir, self.persons, self.seed)?;
+        let source = match read {
+            Some(source) => source,
+            None => data::Source::generate(&dir, self.persons, self.seed)?,
+        };
         let cast = Cast::register(&app, &admin, &source.providers()).await?;
+        waiting.finish_and_clear();
         let what = "registers the organisations and people of the pack's roles";
         show.told(&app, "admin", what).await?;
 

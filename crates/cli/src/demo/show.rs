@@ -102,7 +102,7 @@ impl Show {
     }
 
     /// Somebody did something, on these clauses, at this place of the log.
-    pub(super) fn did(&mut self, who: &str, what: &str, clauses: &[ClauseId], seq: Option<u64>) {
+    fn did(&mut self, who: &str, what: &str, clauses: &[ClauseId], seq: Option<u64>) {
         self.clauses_of_step.extend(clauses.iter().cloned());
         if self.as_json {
             println!("{}", json!({ "who": who, "did": what, "clauses": clauses, "entry": seq }));
