@@ -3,14 +3,19 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests")]
 
+mod served;
+
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use served::Served;
 
 const CITIES: [&str; 5] = ["taizhou", "changchun", "jingzhou", "beijing", "hangzhou"];
 
@@ -39,6 +44,8 @@ fn demo(city: &str, dir: &Path, more: &[&str]) -> Vec<Value> {
     let arguments = [&["demo", "--city", city, "--json", "--dir", path(dir)], more].concat();
     let output = run(&arguments);
     assert!(output.status.success(), "{city}: {}", text(&output));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(complaints.is_empty(), "{city}: {complaints}");
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| serde_json::from_str(line).expect("a line of JSON"))
@@ -49,8 +56,17 @@ fn summary(lines: &[Value]) -> &Value {
     lines.last().and_then(|line| line.get("summary")).expect("a summary")
 }
 
-#[test]
-fn the_main_job_runs_to_its_end_under_every_pack() {
+/// What is in a directory can be served: whoever signs in is answered.
+async fn check_served(dir: &Path) {
+    let served = Served::start(dir);
+    let token = served.sign_in("admin").await;
+    let answer = served.get("/me", &token).await;
+    assert!(answer.status().is_success(), "{}", answer.status());
+    served.stop();
+}
+
+#[tokio::test]
+async fn the_main_job_runs_to_its_end_under_every_pack() {
     for city in CITIES {
         let dir = tempfile::tempdir().expect("a directory");
         let dir = dir.path().join("deployment");
@@ -76,6 +92,7 @@ fn the_main_job_runs_to_its_end_under_every_pack() {
         assert!(verified.status.success(), "{city}: {}", text(&verified));
         let rebuilt = run(&["ledger", "rebuild", "--dir", path(&dir)]);
         assert!(rebuilt.status.success(), "{city}: {}", text(&rebuilt));
+        check_served(&dir).await;
     }
 }
 
@@ -96,65 +113,143 @@ fn the_main_job_ends_in_a_product_on_real_files_without_any_declaration() {
     }
 }
 
-/// How often the demonstration is killed.
-const KILLS: u64 = 50;
+/// How often the demonstration is killed after it has acknowledged something.
+const KILLS: usize = 50;
+
+/// How often it is killed before that.
+const EARLY_KILLS: usize = 5;
+
+/// One kill in so many is followed by a restart.
+const RESTARTED: usize = 5;
+
+/// What the moments of the kills follow from.
+const SEED: u64 = 2_024;
+
+/// Numbers that seem random, each a share of the whole: at least 0, and below 1.
+fn shares(seed: u64) -> impl Iterator<Item = f64> {
+    let next = |it: &u64| Some(it.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    std::iter::successors(next(&seed), next).map(|it| {
+        let share = u32::try_from(it >> 32).expect("the upper half");
+        f64::from(share) / (f64::from(u32::MAX) + 1.0)
+    })
+}
+
+/// Starts a demonstration, and gives the entries that it acknowledges, as it does.
+fn start_demo(dir: &Path) -> (Child, impl Iterator<Item = u64> + Send + use<>) {
+    let mut child = shuyu()
+        .args(["demo", "--city", "hangzhou", "--json", "--persons", "200", "--dir", path(dir)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    let acknowledged = output
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str::<Value>(&line).ok()?.get("entry")?.as_u64());
+    (child, acknowledged)
+}
+
+/// What is in a directory after a kill is whole, and holds what was acknowledged last.
+fn check_whole(dir: &Path, acknowledged: u64) {
+    let verified = run(&["ledger", "verify", "--dir", path(dir)]);
+    assert!(verified.status.success(), "{}", text(&verified));
+    let rebuilt = run(&["ledger", "rebuild", "--dir", path(dir)]);
+    assert!(rebuilt.status.success(), "{}", text(&rebuilt));
+    let exported = run(&["ledger", "export", "--dir", path(dir)]);
+    let size = String::from_utf8_lossy(&exported.stdout)
+        .split_once(" entries written")
+        .and_then(|(size, _)| size.parse::<u64>().ok())
+        .expect("a number of entries");
+    assert!(size > acknowledged, "entry {acknowledged} was acknowledged, {size} are there");
+}
+
+/// When to kill: so long after so many acknowledgements, however fast the machine is just now.
+struct Moment {
+    acknowledgements: usize,
+    wait: Duration,
+}
+
+/// Moments at random, evenly over a whole run that is watched: a few before anything is
+/// acknowledged, and the others after.
+fn moments() -> Vec<Moment> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let begun = Instant::now();
+    let (mut child, acknowledged) = start_demo(&dir.path().join("d"));
+    let seen: Vec<Duration> = acknowledged.map(|_| begun.elapsed()).collect();
+    assert!(child.wait().expect("ends").success());
+    let end = begun.elapsed();
+    let first = seen.first().copied().expect("something is acknowledged");
+    let early = shares(SEED).take(EARLY_KILLS).map(|share| first.mul_f64(share));
+    let late =
+        shares(SEED).take(KILLS).map(|share| first + end.saturating_sub(first).mul_f64(share));
+    let moment = |at: Duration| {
+        let acknowledgements = seen.partition_point(|seen| *seen <= at);
+        let last = seen.get(..acknowledgements).and_then(<[_]>::last).copied();
+        Moment { acknowledgements, wait: at.saturating_sub(last.unwrap_or_default()) }
+    };
+    early.chain(late).map(moment).collect()
+}
+
+/// Kills a demonstration at a moment, and tells what it had acknowledged last, if it was killed
+/// before its end.
+fn kill_at(moment: &Moment, dir: &Path) -> (Option<u64>, bool) {
+    let (mut child, mut acknowledged) = start_demo(dir);
+    let first = acknowledged.by_ref().take(moment.acknowledgements).last();
+    let rest = std::thread::spawn(move || acknowledged.last());
+    std::thread::sleep(moment.wait);
+    child.kill().expect("is killed");
+    let ended = child.wait().expect("ends");
+    (rest.join().expect("is read").or(first), ended.signal().is_some())
+}
+
+/// Kills one demonstration, and checks what it leaves. Whether it was in the middle of it.
+fn kill_and_check(kill: usize, moment: &Moment) -> bool {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("d");
+    let (acknowledged, is_killed) = kill_at(moment, &dir);
+    println!(
+        "kill {kill} of seed {SEED}: {:?} after acknowledgement {}, at entry {acknowledged:?}",
+        moment.wait, moment.acknowledgements
+    );
+    let Some(acknowledged) = acknowledged else {
+        // Nothing needs to be there; what is there is whole, or is said not to be a deployment.
+        let verified = run(&["ledger", "verify", "--dir", path(&dir)]);
+        assert!(matches!(verified.status.code(), Some(0 | 1)), "{}", text(&verified));
+        return false;
+    };
+    check_whole(&dir, acknowledged);
+    if kill.is_multiple_of(RESTARTED) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(check_served(&dir));
+        let kept = run(&["vault", "verify", "--dir", path(&dir)]);
+        assert!(kept.status.success(), "{}", text(&kept));
+        check_whole(&dir, acknowledged);
+    }
+    is_killed
+}
 
 #[test]
 fn what_was_acknowledged_survives_a_kill_at_any_moment() {
-    let whole = tempfile::tempdir().expect("a directory");
-    let begun = Instant::now();
-    demo("taizhou", &whole.path().join("d"), &["--persons", "200"]);
-    let length = begun.elapsed();
-    for kill in 0..KILLS {
-        let dir = tempfile::tempdir().expect("a directory");
-        let dir = dir.path().join("d");
-        let mut child = shuyu()
-            .args(["demo", "--city", "taizhou", "--json", "--persons", "200", "--dir", path(&dir)])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let output = child.stdout.take().expect("its output");
-        let reader = std::thread::spawn(move || {
-            BufReader::new(output)
-                .lines()
-                .map_while(Result::ok)
-                .filter_map(|line| serde_json::from_str::<Value>(&line).ok()?["entry"].as_u64())
-                .max()
-        });
-        // Moments spread over the whole run, each another one.
-        let nanos = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        std::thread::sleep(Duration::from_nanos(
-            nanos / KILLS * kill + nanos / 97 * (kill % 7) / 7,
-        ));
-        child.kill().expect("is killed");
-        child.wait().expect("ends");
-        let acknowledged = reader.join().expect("is read");
-        if !dir.join("shuyu.toml").exists() {
-            assert_eq!(acknowledged, None, "acknowledged before the deployment was there");
-            continue;
+    let moments = moments();
+    let next = AtomicUsize::new(0);
+    let in_the_middle = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let kill = next.fetch_add(1, Ordering::Relaxed);
+            let Some(moment) = moments.get(kill) else { return };
+            let is_in_the_middle = kill_and_check(kill, moment);
+            in_the_middle.fetch_add(usize::from(is_in_the_middle), Ordering::Relaxed);
         }
-        if !dir.join("shuyu.db").exists() {
-            continue;
+    };
+    // A demonstration is at work on one processor for the most.
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
         }
-        let verified = run(&["ledger", "verify", "--dir", path(&dir)]);
-        assert!(verified.status.success(), "kill {kill}: {}", text(&verified));
-        let rebuilt = run(&["ledger", "rebuild", "--dir", path(&dir)]);
-        if acknowledged.is_none() && text(&rebuilt).contains("holds no ledger") {
-            // Killed before the first entry: there is nothing to keep.
-            continue;
-        }
-        assert!(rebuilt.status.success(), "kill {kill}: {}", text(&rebuilt));
-        let exported = run(&["ledger", "export", "--dir", path(&dir)]);
-        let size: u64 = String::from_utf8_lossy(&exported.stdout)
-            .split(' ')
-            .next()
-            .and_then(|size| size.parse().ok())
-            .unwrap_or(0);
-        if let Some(entry) = acknowledged {
-            assert!(size > entry, "kill {kill}: entry {entry} was acknowledged, {size} are there");
-        }
-    }
+    });
+    let in_the_middle = in_the_middle.into_inner();
+    assert!(in_the_middle * 5 >= KILLS * 4, "{in_the_middle} of {KILLS} in the middle");
 }
 
 #[test]
@@ -203,6 +298,16 @@ fn what_is_wrong_is_said_and_nothing_is_done() {
     let weak = ["init", "--city", "beijing", "--dir", path(&new), "--admin-password", "weak"];
     check(&weak, "a password has at least");
     assert!(!new.exists(), "a weak password leaves nothing behind");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = shuyu();
+    command.args(["law", "coverage"]).stdout(writer);
+    let output = command.output().expect("the command runs");
+    assert_eq!((output.status.code(), text(&output).as_str()), (Some(141), ""));
 }
 
 #[test]
