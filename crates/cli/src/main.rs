@@ -9,6 +9,7 @@ mod founding;
 mod generate;
 mod law;
 mod ledger;
+mod progress;
 mod serve;
 mod vault;
 
