@@ -103,7 +103,17 @@ fn the_main_job_ends_in_a_product_on_real_files_without_any_declaration() {
         println!("skipped: the folder of real data is not there");
         return;
     }
-    for folder in ["enterprise", "medical", "transport", "housing", "population"] {
+    for folder in [
+        "enterprise",
+        "medical",
+        "transport",
+        "housing",
+        "population",
+        "credit",
+        "divisions",
+        "standards",
+        "weather",
+    ] {
         let dir = tempfile::tempdir().expect("a directory");
         let dir = dir.path().join("deployment");
         let data = data.join(folder);

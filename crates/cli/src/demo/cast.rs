@@ -7,8 +7,8 @@ use shuyu_kernel::{Actor, OrganisationId};
 use shuyu_law::Law;
 use shuyu_server::app::{App, NewPerson};
 
-/// How many people each organisation has. Panels ask for several, and who drafts does not sign.
-const PEOPLE: usize = 7;
+/// So many people an organisation has at least: who does, who reviews with another, and one more.
+const PEOPLE: usize = 4;
 /// The password of everyone in a demonstration, which holds no real data.
 pub(super) const PASSWORD: &str = "Demo-2024!";
 
@@ -78,7 +78,7 @@ impl Cast {
         let record = if role == "operator" { record(law) } else { Record::default() };
         let id = app.register_organisation(administrator, name, roles, record).await?;
         let held = law.roles_of(role);
-        for person in 1..=PEOPLE {
+        let people = (1..=people_of(law, &held)).map(|person| {
             let sign_in = match number {
                 0 => format!("{role}-{person}"),
                 _ => format!("{role}-{}-{person}", number + 1),
@@ -90,10 +90,12 @@ impl Cast {
                 password: PASSWORD.to_owned(),
                 roles: held.clone(),
             };
-            let person = app.register_person(administrator, new).await?;
-            let actor = app.actor(person).await?;
-            self.members.push(Member { actor, name: sign_in });
-        }
+            async move {
+                let actor = app.actor(app.register_person(administrator, new).await?).await?;
+                Ok::<_, Box<dyn std::error::Error>>(Member { actor, name: sign_in })
+            }
+        });
+        self.members.extend(futures::future::try_join_all(people).await?);
         Ok(id)
     }
 
@@ -124,6 +126,22 @@ impl Cast {
             .find(|member| member.actor.organisation == *id)
             .ok_or_else(|| format!("`{name}` has nobody"))
     }
+}
+
+/// How many people the pack's stages ask for of those who hold these roles: as many as must agree,
+/// besides those who acted where whoever acts here may not have.
+fn people_of(law: &Law, held: &BTreeSet<String>) -> usize {
+    let stages = law.procedures.values().flat_map(|procedure| &procedure.stages);
+    stages
+        .filter(|stage| stage.actors.iter().any(|role| held.contains(role)))
+        .map(|stage| {
+            let figure = stage.persons_from.as_ref().and_then(|name| law.integer(name));
+            let persons = figure.and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
+            persons.max(stage.persons as usize) + stage.unlike.len()
+        })
+        .max()
+        .unwrap_or(0)
+        .max(PEOPLE)
 }
 
 /// What the register says of an operator whom the city's conditions let in.

@@ -205,7 +205,7 @@ fn named(clauses: &[ClauseId], seq: Option<u64>) -> String {
         text = format!("  [{}{more}]", first.join(" "));
     }
     if let Some(seq) = seq {
-        text += &format!("  #{seq}");
+        text = format!("{text}  #{seq}");
     }
     text
 }

@@ -109,13 +109,12 @@ async fn what_is_opened_while_an_agreement_is_cut_does_not_outlive_the_cut() {
     let agreement = town.agreement(0).await;
     let product = town.product(agreement, api()).await;
     let begin = (0..8).map(|_| app.subscribe(&buyer, product, order(None)));
-    let (cut, begun) = tokio::join!(
+    let (cut, opened) = tokio::join!(
         app.cut(&officer, agreement, "incident", "a leak"),
         futures::future::join_all(begin),
     );
     cut.expect("cut");
-    for begun in begun {
-        let Ok((id, key)) = begun else { continue };
+    for (id, key) in opened.into_iter().flatten() {
         let key = key.expect("an API has a key");
         assert!(app.call(id, &key, &north()).await.is_err(), "{id} is open");
     }

@@ -46,6 +46,9 @@ const FLOORS: &[(&str, usize)] = &[
     ("agreement.Activated", 10),
     ("person.AccessOpened", 10),
     ("grant.Issued", 2),
+    ("job.Succeeded", 3),
+    ("release.Released", 1),
+    ("product.Drafted", 2),
     ("destruction.Approved", 1),
 ];
 
