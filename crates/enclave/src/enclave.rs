@@ -26,7 +26,7 @@ use crate::{
     domain::not_comparable,
     given::GivenCommand,
     memory::share_of,
-    rules::{GRANT_TERM, JOB_LIMITS, SESSION_OPEN},
+    rules::{GRANT_TERM, JOB_LIMITS, NO_RAW_OUTPUT, SESSION_OPEN},
     source::VaultSource,
     stop::Stop,
     tally::TallyCommand,
@@ -332,7 +332,9 @@ impl Asking {
         let body = json!({
             "query": self.query, "question": question.hash(), "cells": answer.cells.len(),
         });
-        unit.journal(&Entry::new(self.subject.clone(), ASK, body));
+        // What an answer keeps to.
+        let clauses = desk.laws().current.refuse(NO_RAW_OUTPUT, &[]).clauses;
+        unit.journal(&Entry { clauses, ..Entry::new(self.subject.clone(), ASK, body) });
         Ok(())
     }
 }

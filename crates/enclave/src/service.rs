@@ -7,13 +7,12 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shuyu_kernel::{Actor, ContentHash, GrantId, SessionId};
-use shuyu_law::ClauseId;
 use shuyu_store::{ActError, Entry, StreamId};
 use shuyu_vault::Dataset;
 
 use crate::{
     Domain, Enclave, Grant, Item, Label, Objection, Operation, Sample, Session, SessionCommand,
-    rules::{GRANTED_NAMES, QUERY_COMPLETED},
+    rules::{GRANTED_NAMES, QUERY_COMPLETED, SAMPLE_LIMIT},
     sample,
 };
 
@@ -138,7 +137,7 @@ impl Enclave {
         match sampling.await {
             Ok(sample) => {
                 let body = json!({ "table": table, "rows": sample.rows.len() });
-                let clauses: Vec<ClauseId> = vec![ClauseId::new("baseline/1.2")];
+                let clauses = self.desk.laws().current.refuse(SAMPLE_LIMIT, &[]).clauses;
                 let entry = Entry { clauses, ..Entry::new(subject, ACT, body) };
                 self.desk.journal(actor, entry).await?;
                 Ok(sample)

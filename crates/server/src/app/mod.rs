@@ -240,8 +240,6 @@ pub const RULES: &[Rule] = &[
     delivery::USE_BY_SUBSCRIBER,
 ];
 
-pub use prove::LEDGER_PROVES;
-
 /// Every kind of entity that a deployment knows.
 pub fn registry() -> Registry {
     Registry::new()
