@@ -243,12 +243,15 @@ impl Facts {
                 ],
             )?
             .build()?;
-        let mut facts = KeyFacts { unique: true, complete: true };
-        for batch in batches(domain, counted).await? {
-            let all = integers(&batch, "__all")?;
-            facts.unique &= all == integers(&batch, "__distinct")?;
-            facts.complete &= all == integers(&batch, "__rows")?;
+        let mut found = None;
+        for batch in batches(domain, counted).await?.iter().filter(|it| it.num_rows() > 0) {
+            let all = integers(batch, "__all")?;
+            found = Some(KeyFacts {
+                unique: all == integers(batch, "__distinct")?,
+                complete: all == integers(batch, "__rows")?,
+            });
         }
+        let facts = found.ok_or_else(|| plan_datafusion_err!("an aggregate without a row"))?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), facts);
         Ok(facts)
     }

@@ -83,17 +83,20 @@ pub struct Grounds {
     pub comparison: Option<String>,
     /// What was released before from the same data about somebody, to any operator.
     pub earlier: Vec<ReleaseId>,
-    /// The output made again; none: it is about nobody.
-    pub again: Option<Again>,
+    /// The output made again.
+    pub again: Again,
 }
 
 /// An output made again from its sources, under the thresholds of its grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Again {
-    /// The least number of distinct subjects behind each of its rows.
-    pub least: u32,
-    /// Its rows; none: the sources have new versions since.
-    pub rows: Option<Vec<Vec<String>>>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Again {
+    /// It was not: the grant holds no data about anybody.
+    #[default]
+    AboutNobody,
+    /// It was not: the sources have new versions since.
+    NewData,
+    /// Its rows.
+    Rows(Vec<Vec<String>>),
 }
 
 /// Checks an output. `protected` says whose data it was made from.
@@ -102,7 +105,7 @@ pub fn examine(output: &Output, protected: &[SubjectKind], grounds: &Grounds) ->
         direct_identifiers(output, protected),
         formulas(output),
         hidden_symbols(output),
-        minimum_subjects(output, grounds.again.as_ref()),
+        minimum_subjects(output, &grounds.again),
         raw_rows(output, &grounds.overlaps),
         differencing(grounds),
         single_rows(output),
@@ -200,30 +203,35 @@ fn differencing(grounds: &Grounds) -> Finding {
     finding(CHECK, Verdict::Review, reasons.join("; "))
 }
 
-/// Rows that do not come again when only groups of enough subjects are let through.
-fn minimum_subjects(output: &Output, again: Option<&Again>) -> Finding {
+/// Rows that its query does not give again when only groups of enough subjects are let through.
+fn minimum_subjects(output: &Output, again: &Again) -> Finding {
     const CHECK: &str = "minimum-subjects";
-    let Some(Again { least, rows }) = again else {
-        return finding(CHECK, Verdict::Pass, "it is about nobody");
-    };
-    let Some(rows) = rows else {
-        let reason = format!("its data have a new version; it was made of at least {least} each");
-        return finding(CHECK, Verdict::Review, reason);
+    let rows = match again {
+        Again::AboutNobody => return finding(CHECK, Verdict::Pass, "it is about nobody"),
+        Again::NewData => {
+            return finding(
+                CHECK,
+                Verdict::Review,
+                "its data have a new version since it was made",
+            );
+        }
+        Again::Rows(rows) => rows,
     };
     let made: BTreeSet<Vec<String>> = rows.iter().map(|row| rounded(row)).collect();
-    let thin = output.rows.iter().filter(|row| !made.contains(&rounded(row))).count();
-    let reason = |count: usize| format!("{count} rows do not come again of at least {least} each");
-    match thin {
-        0 => finding(CHECK, Verdict::Pass, format!("at least {least} behind each row")),
-        thin if output.rows.len() > rows.len() => finding(CHECK, Verdict::Fail, reason(thin)),
-        thin => finding(CHECK, Verdict::Review, reason(thin)),
+    match output.rows.iter().filter(|row| !made.contains(&rounded(row))).count() {
+        0 => finding(CHECK, Verdict::Pass, "every row comes again under the thresholds"),
+        lost => {
+            let verdict =
+                if output.rows.len() > rows.len() { Verdict::Fail } else { Verdict::Review };
+            finding(CHECK, verdict, format!("{lost} rows do not come again under the thresholds"))
+        }
     }
 }
 
 /// A row whose numbers do not tell in which order they were summed.
 fn rounded(row: &[String]) -> Vec<String> {
     let round = |value: &String| match value.parse::<f64>() {
-        Ok(number) if value.contains(['.', 'e', 'E']) => format!("{number:.8e}"),
+        Ok(number) if value.contains(['.', 'e', 'E']) => format!("{number:.11e}"),
         Ok(_) | Err(_) => value.clone(),
     };
     row.iter().map(round).collect()
@@ -295,16 +303,15 @@ mod tests {
             columns: vec!["district".to_owned(), "mean".to_owned()],
             rows: vec![row(["a", "12.300000000000001"]), row(["b", "4"])],
         };
-        let check = |again: Option<Vec<Vec<String>>>, expected: Verdict| {
-            let grounds =
-                Grounds { again: Some(Again { least: 10, rows: again }), ..Grounds::default() };
+        let check = |again: Again, expected: Verdict| {
+            let grounds = Grounds { again, ..Grounds::default() };
             let record = examine(&output, &[SubjectKind::Person], &grounds);
             assert_eq!(record.verdict(), expected, "{record:?}");
         };
-        check(Some(vec![row(["b", "4"]), row(["a", "12.3"])]), Verdict::Pass);
-        check(Some(vec![row(["a", "12.3"])]), Verdict::Fail);
-        check(Some(vec![row(["a", "12.3"]), row(["b", "5"])]), Verdict::Review);
-        check(None, Verdict::Review);
+        check(Again::Rows(vec![row(["b", "4"]), row(["a", "12.3"])]), Verdict::Pass);
+        check(Again::Rows(vec![row(["a", "12.3"])]), Verdict::Fail);
+        check(Again::Rows(vec![row(["a", "12.3"]), row(["b", "5"])]), Verdict::Review);
+        check(Again::NewData, Verdict::Review);
     }
 
     #[test]

@@ -240,7 +240,8 @@ impl Enclave {
             let refusal = law.refuse(JOB_STATE, &[]).because("its output is no table");
             return Err(refused(refusal).await);
         };
-        let stop = Arc::new(self.stop(&grant, cut, self.limits.job()));
+        // The job is run again, and its output compared with the sources: twice the time of one.
+        let stop = Arc::new(self.stop(&grant, cut, self.limits.job() * 2));
         let items = grant.terms.items;
         let protected: Vec<SubjectKind> =
             items.iter().filter_map(|item| item.subject_kind).collect();
@@ -254,14 +255,15 @@ impl Enclave {
         let work = async move {
             let domain = opening.domain().await?;
             let checked = engine.check_job(&domain, &sql, &thresholds).await?;
-            let rows = if domain.versions() == frozen {
-                Some(engine.run(&domain, &checked, limits).await?.rows)
+            let again = if protected.is_empty() {
+                Again::AboutNobody
+            } else if domain.versions() == frozen {
+                Again::Rows(engine.run(&domain, &checked, limits).await?.rows)
             } else {
-                None
+                Again::NewData
             };
-            let least = protected.iter().map(|kind| thresholds.of(*kind)).min();
             let grounds = Grounds {
-                again: least.map(|least| Again { least, rows }),
+                again,
                 overlaps: overlaps(&domain, &output, &items).await?,
                 comparison: checked.comparison().map(str::to_owned),
                 earlier,

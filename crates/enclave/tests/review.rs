@@ -13,7 +13,7 @@ mod support;
 
 use std::sync::Arc;
 
-use shuyu_enclave::{Release, ReleaseStatus};
+use shuyu_enclave::{Release, ReleaseStatus, Verdict};
 use shuyu_kernel::{Actor, ContentHash, ReleaseId};
 use shuyu_store::{ActError, StreamId};
 use shuyu_testkit::actor;
@@ -34,6 +34,24 @@ async fn release(world: &World, id: ReleaseId) -> Release {
 async fn approve(world: &World, who: Actor, id: ReleaseId) -> Result<Release, ActError> {
     let content = release(world, id).await.proposal.hash();
     world.enclave.approve(&who, id, content).await
+}
+
+#[tokio::test]
+async fn an_output_comes_again_under_the_thresholds_as_long_as_its_data_stand() {
+    let world = World::new("changchun").await;
+    let verdict = async |id| {
+        let findings = release(&world, id).await.proposal.record.findings;
+        findings.iter().find(|it| it.check == "minimum-subjects").unwrap().verdict
+    };
+    let job = world.produced(SQL).await;
+    let put_forward = async || {
+        let form = "data_package";
+        world.enclave.request_release(&analyst(), job.id, "planning", form).await.unwrap()
+    };
+    assert_eq!(verdict(put_forward().await).await, Verdict::Pass);
+    world.supply_persons_again().await;
+    assert_eq!(verdict(put_forward().await).await, Verdict::Review);
+    world.finish().await;
 }
 
 #[tokio::test]

@@ -11,16 +11,22 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use shuyu_enclave::{Grant, Job, JobStatus, Limits, Operation, Session, Specification};
+use arrow::{
+    array::{ArrayRef, StringArray},
+    record_batch::RecordBatch,
+};
+
+use shuyu_enclave::{Grant, Job, JobStatus, Label, Limits, Operation, Session, Specification};
 use shuyu_kernel::{Clock as _, ContentHash, GrantId, Id as _};
 use shuyu_law::PackVersion;
 use shuyu_store::{ActError, StreamId};
 use shuyu_testkit::actor;
+use shuyu_vault::{DatasetSpec, FieldRole, FieldType};
 use support::world::{
-    CITIES, VICTIM, VICTIMS_INCOME, World, analyst, colleague, items, manifests, reviewer, rows,
-    rule,
+    CITIES, VICTIM, VICTIMS_INCOME, World, analyst, colleague, field, item, items, manifests,
+    reviewer, rows, rule, spec,
 };
 
 const BY_DISTRICT: &str =
@@ -111,6 +117,49 @@ async fn a_grant_is_used_for_the_operations_that_it_names_and_no_other() {
             };
             let refused = refused.map(|error| rule::<()>(Err(error))).unwrap_or_default();
             assert_eq!(refused, expected, "{operation:?} under a grant for {granted:?}");
+        }
+    }
+    world.finish().await;
+}
+
+/// Visits to two districts, twelve each; in the second, of so many it is known whose they are.
+fn visits(known: usize) -> (DatasetSpec, RecordBatch) {
+    let text = |name: &str, role| field(name, FieldType::Text, role);
+    let spec = spec(
+        "visits",
+        vec![text("id_no", FieldRole::Identifier), text("district", FieldRole::Dimension)],
+        Some("id_no"),
+    );
+    let whose = (0..24).map(|n| (n < 12 + known).then(|| format!("3301061990{n:08}")));
+    let districts = (0..24).map(|n| Some(if n < 12 { "A" } else { "B" }));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(whose.collect::<StringArray>()),
+        Arc::new(districts.collect::<StringArray>()),
+    ];
+    let batch = RecordBatch::try_new(spec.schema(), columns).unwrap();
+    (spec, batch)
+}
+
+#[tokio::test]
+async fn rows_of_nobody_fill_no_cell() {
+    let world = World::new("hangzhou").await;
+    for (dataset, known, expected) in [(77, 3, &["A"][..]), (78, 12, &["A", "B"])] {
+        world.supply(dataset, 1, visits(known)).await;
+        let columns = [("id_no", Label::Join), ("district", Label::dimension())];
+        let granted = vec![item("visits", dataset, &columns, Some("id_no"))];
+        let grant = GrantId::from_u128(dataset);
+        world.issue_to(grant, &analyst(), granted).await;
+        let session = world.enclave.open_session(&analyst(), grant, Operation::Ask).await.unwrap();
+        let ask = async |sql| world.enclave.ask(&analyst(), session, sql).await;
+        let by_district = "SELECT district, count(*) AS n FROM visits GROUP BY district";
+        let sheet = ask(by_district).await.unwrap();
+        let shown: Vec<&str> = sheet.rows.iter().filter_map(|row| row[0].as_deref()).collect();
+        assert_eq!(shown, expected, "of {known} it is known whose they are");
+        let all = ask("SELECT count(*) AS n FROM visits").await;
+        if known == 12 {
+            assert_eq!(all.unwrap().rows, [[Some("24".to_owned())]]);
+        } else {
+            assert_eq!(rule(all), "no-differencing", "three would be left");
         }
     }
     world.finish().await;

@@ -6,6 +6,7 @@
 //! | `formatExclusiveMaximum` | a day | it is an earlier day |
 //! | `sums` | a form | each sum over a list that is filled in comes to what it must |
 
+use chrono::NaiveDate;
 use jsonschema::{Keyword, ValidationError, paths::Location};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -65,15 +66,15 @@ pub fn sums(schema: &Value) -> Vec<Sum> {
 }
 
 struct Days {
-    day: String,
+    day: NaiveDate,
     later: bool,
 }
 
 impl Days {
     fn make(value: &Value, later: bool) -> Made<'_> {
-        let day = value.as_str().filter(|day| day.parse::<chrono::NaiveDate>().is_ok());
+        let day = value.as_str().and_then(|day| day.parse().ok());
         let day = day.ok_or_else(|| ValidationError::schema("it is not a day"))?;
-        Ok(Box::new(Self { day: day.to_owned(), later }))
+        Ok(Box::new(Self { day, later }))
     }
 }
 
@@ -86,10 +87,9 @@ impl<'i> Keyword<'i> for Days {
         Err(ValidationError::custom(format!("{instance} is not {asked} {}", self.day)))
     }
 
-    // Days are written so that their order is that of their texts.
     fn is_valid(&self, instance: &'i Value) -> bool {
-        let day = instance.as_str();
-        day.is_none_or(|day| if self.later { day >= &*self.day } else { day < &*self.day })
+        let holds = |day: NaiveDate| if self.later { day >= self.day } else { day < self.day };
+        instance.as_str().is_none_or(|text| text.parse().is_ok_and(holds))
     }
 }
 

@@ -153,7 +153,7 @@ struct Plan<'a> {
 type Occurrence = ((NaiveDate, NaiveDate), NaiveDate);
 
 impl Plan<'_> {
-    pub fn task(
+    fn task(
         &self,
         kind: TaskKind,
         subject: &str,

@@ -150,7 +150,7 @@ impl Guard<'_> {
         }
     }
 
-    /// What a review rests on was passed no longer ago than `review_validity_years`, and is of a
+    /// What a review rests on was passed less than `review_validity_years` ago, and is of a
     /// kind that `review_kinds` lists as reusable. A review that was made for this case states no
     /// earlier day.
     pub(super) fn review_validity(&self) -> Result<(), Refusal> {

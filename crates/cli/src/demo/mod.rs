@@ -88,7 +88,6 @@ impl Demo {
         let clock = Arc::new(VirtualClock::new(start));
         let app = App::open(deployment, Arc::clone(&clock) as Arc<dyn Clock>, entropy).await?;
         app.found(("admin", cast::PASSWORD), ("auditor", cast::PASSWORD)).await?;
-        show.note(&format!("{}\nin {}, on {}", app.law().regulation.title, dir.display(), start));
         let admin = app.sign_in("admin", cast::PASSWORD).await?;
         let admin = app.actor_of(&admin).await?;
         let source = match read {
@@ -97,6 +96,7 @@ impl Demo {
         };
         let cast = Cast::register(&app, &admin, &source.providers()).await?;
         waiting.finish_and_clear();
+        show.note(&format!("{}\nin {}, on {}", app.law().regulation.title, dir.display(), start));
         let what = "registers the organisations and people of the pack's roles";
         show.told(&app, "admin", what).await?;
 

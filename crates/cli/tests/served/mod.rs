@@ -65,8 +65,19 @@ impl Served {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").arg(&id).status().expect("it is told").success());
         self.output.read_to_string(&mut String::new()).expect("what it still says");
-        let ended = self.child.wait_with_output().expect("it ends");
-        let told = String::from_utf8_lossy(&ended.stderr);
-        assert!(ended.status.success() && told.is_empty(), "{}: {told}", ended.status);
+        let mut told = String::new();
+        let mut errors = self.child.stderr.take().expect("its complaints");
+        errors.read_to_string(&mut told).expect("what it complains of");
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success() && told.is_empty(), "{status}: {told}");
+    }
+}
+
+impl Drop for Served {
+    /// A test that fails leaves no process behind.
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

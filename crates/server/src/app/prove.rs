@@ -12,7 +12,7 @@ use shuyu_vault::{Dataset, DatasetState, Swept};
 use super::{App, OpenError};
 
 /// The rule on which proving rests: the log can be verified, and state follows from it.
-pub const LEDGER_PROVES: Rule = Rule::new("ledger-proves");
+pub(super) const LEDGER_PROVES: Rule = Rule::new("ledger-proves");
 
 /// Why something cannot be proved.
 #[derive(Debug, thiserror::Error)]
