@@ -14,8 +14,8 @@ use shuyu_vault::Dataset;
 
 use crate::{
     Again, DatasetVersion, Domain, Enclave, Grant, Grounds, Item, Job, JobStatus, Label, Objection,
-    Output, OutputLimits, Overlap, Proposal, Record, Release, ReleaseCommand, Specification,
-    SubjectKind, examine, row_digest,
+    Output, Overlap, Proposal, Record, Release, ReleaseCommand, Specification, SubjectKind,
+    examine, row_digest,
     rules::{
         JOB_STATE, QUARANTINE_INTACT, QUERY_COMPLETED, RELEASE_OF_JOB, RELEASED_ONLY,
         REVIEWER_INDEPENDENT,
@@ -250,8 +250,7 @@ impl Enclave {
         let (engine, thresholds) = (Arc::clone(&self.engine), grant.thresholds);
         let sql = job.specification.sql.clone();
         let frozen: BTreeSet<DatasetVersion> = job.specification.versions.iter().copied().collect();
-        let limits =
-            OutputLimits { rows: self.limits.output_rows, bytes: self.limits.output_bytes };
+        let limits = self.limits.output();
         let work = async move {
             let domain = opening.domain().await?;
             let checked = engine.check_job(&domain, &sql, &thresholds).await?;

@@ -9,7 +9,7 @@ use shuyu_vault::{Dataset, DatasetCommand, Manifest, Part};
 
 use crate::{
     Cuts, DatasetVersion, Enclave, Grant, Job, JobCommand, JobStatus, Objection, Operation, Output,
-    OutputLimits, Specification,
+    Specification,
     rules::{JOB_FROZEN, QUARANTINE_INTACT, QUERY_COMPLETED},
     stop::Stop,
 };
@@ -149,8 +149,7 @@ impl Enclave {
         let (engine, thresholds) = (Arc::clone(&self.engine), grant.thresholds);
         let sql = frozen.sql.clone();
         let versions: BTreeSet<DatasetVersion> = frozen.versions.iter().copied().collect();
-        let limits =
-            OutputLimits { rows: self.limits.output_rows, bytes: self.limits.output_bytes };
+        let limits = self.limits.output();
         let work = async move {
             let domain = opening.domain().await?;
             if domain.versions() != versions {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::OutputLimits;
+
 /// What work in the domain may use up. The law is silent on it, so it is the deployment's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -44,5 +46,10 @@ impl Limits {
     /// How long a job may run.
     pub(crate) fn job(&self) -> Duration {
         Duration::from_secs(self.job_seconds)
+    }
+
+    /// How large the output of a job may be.
+    pub(crate) fn output(&self) -> OutputLimits {
+        OutputLimits { rows: self.output_rows, bytes: self.output_bytes }
     }
 }

@@ -4,11 +4,13 @@
 //! PostgreSQL where a server is at hand. [`TestDesk::finish`] verifies its ledger.
 #![expect(clippy::expect_used, reason = "a test that cannot be set up fails")]
 
+mod act;
 mod actors;
 mod database;
 mod desk;
 mod law;
 
+pub use act::{act_at, law_in};
 pub use actors::{actor, organisation, person};
 pub use database::{Backend, Fresh, backends};
 pub use desk::{KEY_NAME, TestDesk};

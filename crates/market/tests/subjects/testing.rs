@@ -1,28 +1,17 @@
 //! What the tests of this room share: the law of a city, people, a product on offer.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
-};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use shuyu_kernel::{Actor, ContentHash, Id, OrganisationId, Role};
 use shuyu_law::Law;
-use shuyu_store::{Context, Entity};
+use shuyu_store::Entity;
+pub(crate) use shuyu_testkit::{act_at, law_in as law};
 
 use shuyu_market::{
     AgreementFacts, Comparison, Parameter, Product, ProductCommand, ProductDraft, QueryTemplate,
     Registration, ReleaseFacts, Review, ScenarioFacts, Substance, ValueType,
 };
-
-/// The law of a city, from the packs that the program carries.
-pub(crate) fn law(city: &str) -> Law {
-    static LOADED: Mutex<BTreeMap<String, Law>> = Mutex::new(BTreeMap::new());
-    let mut loaded = LOADED.lock().expect("no test has failed while it held the laws");
-    let law =
-        loaded.entry(city.to_owned()).or_insert_with(|| Law::load(city).expect("the pack loads"));
-    law.clone()
-}
 
 /// The instant of the tests.
 pub(crate) fn now() -> DateTime<Utc> {
@@ -68,31 +57,6 @@ pub(crate) fn act<E: Entity>(
     command: E::Command,
 ) -> Result<E, String> {
     act_at(law, who, now(), state, command)
-}
-
-/// As [`act`], at another instant.
-pub(crate) fn act_at<E: Entity>(
-    law: &Law,
-    who: &Actor,
-    at: DateTime<Utc>,
-    state: Option<&E>,
-    command: E::Command,
-) -> Result<E, String> {
-    let ctx = Context { now: at, actor: who, law };
-    let events = E::decide(state, command, &ctx).map_err(|refusal| {
-        assert!(!refusal.clauses.is_empty(), "{} cites no clause", refusal.rule);
-        refusal.rule
-    })?;
-    let mut after = state.cloned();
-    for event in &events {
-        // What is stored is what is read back.
-        let text = serde_json::to_string(event).expect("an event is written");
-        let event: E::Event = serde_json::from_str(&text).expect("an event is read back");
-        after = E::evolve(after, &event);
-    }
-    let after = after.expect("there is a state");
-    let text = serde_json::to_string(&after).expect("a state is written");
-    Ok(serde_json::from_str(&text).expect("a state is read back"))
 }
 
 /// The released table that the product of the tests rests on.
