@@ -191,6 +191,12 @@ impl Domain {
         }
     }
 
+    /// How many rows the tables of these names have together.
+    pub(crate) fn rows_of(&self, names: &[String], rows: &BTreeMap<DatasetVersion, u64>) -> u64 {
+        let versions = names.iter().filter_map(|name| self.tables.get(name));
+        versions.filter_map(|table| rows.get(&table.version)).sum()
+    }
+
     /// The dataset versions of the tables.
     pub(crate) fn versions(&self) -> BTreeSet<DatasetVersion> {
         self.tables.values().map(|table| table.version).collect()

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::{dataframe::DataFrame, logical_expr::LogicalPlan, physical_plan::execute_stream};
+use datafusion::{
+    common::tree_node::{TreeNode, TreeNodeRecursion},
+    dataframe::DataFrame,
+    logical_expr::LogicalPlan,
+    physical_plan::execute_stream,
+};
 use futures::StreamExt;
 use shuyu_kernel::ContentHash;
 
@@ -41,6 +46,19 @@ pub struct CheckedJob {
 }
 
 impl CheckedJob {
+    /// The granted tables that it reads, each as often as it reads it.
+    pub(crate) fn scans(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        // Nothing in the visit fails.
+        let _ = self.checked.plan.apply(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                names.push(scan.table_name.table().to_owned());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        names
+    }
+
     /// Why its figures may have to be compared with one another, if they may.
     pub fn comparison(&self) -> Option<&'static str> {
         if self.checked.aggregates > 1 {

@@ -1,7 +1,11 @@
 //! Jobs at work: run on exactly what was frozen, their output sealed in quarantine, their cost
 //! charged to the operator.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use shuyu_kernel::{Actor, DatasetId, Id, JobId, OrganisationId};
 use shuyu_store::{ActError, Desk, StreamId, Unit};
@@ -108,6 +112,7 @@ impl Enclave {
         let versions: BTreeSet<DatasetVersion> = frozen.versions.iter().copied().collect();
         let limits = self.limits.output();
         let counting = Arc::clone(meter);
+        let rows = self.rows_in(frozen).await?;
         let work = async move {
             let domain = opening.domain().await?.counted_by(&counting);
             if domain.versions() != versions {
@@ -117,11 +122,27 @@ impl Enclave {
                 Program::Sql { text, parameters } => {
                     let checked =
                         engine.check_script(&domain, &text, &parameters, &thresholds).await?;
+                    counting.expect_rows(domain.rows_of(&checked.scans(), &rows));
                     engine.run(&domain, &checked, limits).await
                 }
             }
         };
         workers::run_metered(stop, meter, work).await.flatten()
+    }
+
+    /// How many rows each of the frozen versions has.
+    async fn rows_in(
+        &self,
+        frozen: &Specification,
+    ) -> Result<BTreeMap<DatasetVersion, u64>, Objection> {
+        let failed = |_| Objection::new(QUERY_COMPLETED, "its data cannot be found");
+        let mut rows = BTreeMap::new();
+        for version in &frozen.versions {
+            let found = self.desk.find::<Dataset>(version.dataset).await.map_err(failed)?;
+            let manifest = found.as_ref().and_then(|(_, it)| it.version(version.version));
+            rows.extend(manifest.map(|manifest| (*version, manifest.rows)));
+        }
+        Ok(rows)
     }
 
     /// Notes that a job came to nothing: it was stopped, or could not be completed. What was
