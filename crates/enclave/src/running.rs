@@ -34,7 +34,7 @@ impl Enclave {
         let cut = self.cuts.token(grant_id);
         let grant = self.grant(actor, grant_id, Operation::Produce, &subject, RUN).await?;
         let waiting = self.stop(&grant, cut.clone(), WAIT).or_cancelled(self.cuts.of_job(id));
-        let running = Running::new(self, id);
+        let mut running = Running::new(self, id);
         let place = tokio::select! {
             biased;
             objection = waiting.reached() => Err(objection),
@@ -46,10 +46,7 @@ impl Enclave {
         };
         let _place = match turn {
             Ok(place) => place,
-            Err(objection) => {
-                running.over();
-                return Err(self.object(actor, &subject, RUN, &objection).await);
-            }
+            Err(objection) => return Err(self.object(actor, &subject, RUN, &objection).await),
         };
         // It may have been suspended, or have ended, while it waited.
         let grant = self.grant(actor, grant_id, Operation::Produce, &subject, RUN).await?;
@@ -58,13 +55,14 @@ impl Enclave {
         let most_attempts = self.limits.job_attempts;
         let start = JobCommand::Start { specification: now, most_attempts };
         self.desk.act::<Job>(actor, id, start).await?;
+        running.has_begun = true;
+        let meter = self.meters.begin(id);
         let stop = self.stop(&grant, cut, self.limits.job());
         let stop = Arc::new(stop.or_cancelled(self.cuts.of_job(id)));
         if !matches!(self.job(id).await?.status, JobStatus::Running { .. }) {
             // It was cancelled before anything listened.
             self.cuts.of_job(id).cancel();
         }
-        let meter = self.meters.begin(id);
         let output = match self.output_of(&grant, &job.specification, &stop, &meter).await {
             // The grant may have ended while the last rows were made.
             Ok(output) => stop.why().map_or(Ok(output), Err),
@@ -78,7 +76,7 @@ impl Enclave {
             }
         };
         if done.is_ok() {
-            running.over();
+            running.is_over = true;
         }
         done
     }
@@ -274,30 +272,39 @@ fn dataset_of(job: JobId) -> DatasetId {
     DatasetId::from_u128(job.to_u128())
 }
 
-/// A job that runs. If whoever waits for it goes away, it is noted as interrupted, as it would be
-/// if the program had ended.
+/// A job that runs, or waits to. If whoever waits for it goes away while it runs, it is noted as
+/// interrupted, as it would be if the program had ended.
 struct Running {
     desk: Desk,
     cuts: Cuts,
     meters: Meters,
     job: JobId,
+    has_begun: bool,
     is_over: bool,
 }
 
 impl Running {
     fn new(enclave: &Enclave, job: JobId) -> Self {
-        let (desk, cuts) = (enclave.desk.clone(), enclave.cuts.clone());
-        Self { desk, cuts, meters: enclave.meters.clone(), job, is_over: false }
-    }
-
-    /// How it ended has been noted.
-    fn over(mut self) {
-        self.is_over = true;
+        Self {
+            desk: enclave.desk.clone(),
+            cuts: enclave.cuts.clone(),
+            meters: enclave.meters.clone(),
+            job,
+            has_begun: false,
+            is_over: false,
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if !self.has_begun {
+            // Whoever else runs it here still listens.
+            if self.meters.find(self.job).is_none() {
+                self.cuts.forget_job(self.job);
+            }
+            return;
+        }
         self.cuts.forget_job(self.job);
         self.meters.forget(self.job);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

@@ -263,7 +263,7 @@ async fn a_sample_is_desensitised_bounded_and_nobodys_row() {
 #[tokio::test]
 async fn a_job_is_frozen_by_the_hash_of_all_that_it_depends_on() {
     let world = World::new("hangzhou").await;
-    let submit = async |sql, purpose| {
+    let submit = async |sql: &str, purpose: &str| {
         let id = world
             .enclave
             .submit_job(&analyst(), world.grant, &Submission::sql(sql, purpose))
@@ -375,7 +375,7 @@ async fn each_city_refuses_what_would_leave_raw_and_names_the_clause() {
             check(sql, answer.expect_err(sql), asked);
             let job = world
                 .enclave
-                .submit_job(&analyst(), world.grant, &Submission::sql(sql, "a copy"))
+                .submit_job(&analyst(), world.grant, &Submission::sql(*sql, "a copy"))
                 .await;
             check(sql, job.expect_err(sql), as_job);
         }

@@ -36,7 +36,6 @@ use shuyu_enclave::{
 };
 use shuyu_kernel::JobId;
 use shuyu_store::{ActError, StreamId};
-use shuyu_testkit::Backend;
 use support::world::{World, analyst, open, rule};
 use tokio::{
     sync::{Mutex, MutexGuard},
