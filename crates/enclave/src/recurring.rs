@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::TimeDelta;
 use shuyu_kernel::{Actor, GrantId, JobId};
 use shuyu_store::{ActError, Filter, StreamId};
 use tokio::task::JoinSet;
@@ -49,7 +50,7 @@ impl Enclave {
     /// first. What is refused is refused once, until the next time.
     pub async fn fire_schedules(&self) -> Result<Vec<JobId>, ActError> {
         let now = self.desk.clock().now();
-        let due = Filter { status: Some("active".to_owned()), ..Filter::due_before(now) };
+        let due = Filter::due_before(now + TimeDelta::microseconds(1));
         let mut jobs = Vec::new();
         for (id, schedule) in self.desk.list::<Schedule>(&due).await? {
             match self.fire(id, &schedule).await {

@@ -181,10 +181,18 @@ async fn a_job_that_waits_for_its_turn_says_so_and_leaves_when_it_is_cut_or_canc
     };
     let running = run(first);
     wait_until(&world, first, "running").await;
-    assert!(matches!(
-        enclave.progress(first).await.unwrap(),
-        Progress::Running { quarters: Some(0..=4), .. }
-    ));
+    let reads = |id: JobId| {
+        let enclave = Arc::clone(&enclave);
+        async move {
+            while !matches!(
+                enclave.progress(id).await.unwrap(),
+                Progress::Running { quarters: Some(1..=4), .. }
+            ) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    reads(first).await;
     let low = submit(BY_DISTRICT, Priority::Low).await;
     let high = submit(BY_DISTRICT, Priority::High).await;
     let (run_low, run_high) = (run(low), run(high));
