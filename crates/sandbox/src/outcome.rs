@@ -1,5 +1,6 @@
 //! How a run ended.
 
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::{Cost, Log, Made};
@@ -16,6 +17,25 @@ pub struct Outcome {
     pub log: Log,
     /// What it used.
     pub cost: Cost,
+}
+
+impl Outcome {
+    /// What reviewers read beside the outputs: how it ended, what it said, what it used. It is
+    /// sealed with them.
+    pub fn report(&self) -> Value {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let ended = match &self.end {
+            End::Completed(_) => "it made what it was to make".to_owned(),
+            End::Failed(failure) => failure.to_string(),
+        };
+        json!({
+            "ended": ended,
+            "out": text(&self.log.out),
+            "err": text(&self.log.err),
+            "is_cut": self.log.is_cut,
+            "cost": self.cost,
+        })
+    }
 }
 
 /// Whether a program made what it was to make.

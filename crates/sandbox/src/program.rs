@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::{Column, Document, Table};
 
 /// A program, and what it will have made when it ends. A frozen job depends on all of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// The text of the program, in Python.
     pub script: String,

@@ -230,11 +230,7 @@ fn canonical(kind: Kind, value: &str) -> Option<String> {
         Kind::Decimal => {
             let number: f64 = value.parse().ok()?;
             // Not a number is how Python's tables write what is missing.
-            if number.is_nan() {
-                Some(String::new())
-            } else {
-                rounded(number).map(|it| it.to_string())
-            }
+            if number.is_nan() { Some(String::new()) } else { rounded(number).map(written) }
         }
         Kind::Boolean => {
             let value = value.to_ascii_lowercase();
@@ -253,6 +249,12 @@ pub(crate) fn rounded(number: f64) -> Option<f64> {
     let number: f64 = format!("{number:.*e}", DIGITS - 1).parse().ok()?;
     // There is one zero.
     Some(if number == 0.0 { 0.0 } else { number })
+}
+
+/// The number in its shortest form: with an exponent where it is very large or very small.
+fn written(number: f64) -> String {
+    let is_plain = number == 0.0 || (1e-5..1e15).contains(&number.abs());
+    if is_plain { number.to_string() } else { format!("{number:e}") }
 }
 
 /// Whether all of a text can be seen: no control characters, none of no width, no variants of
@@ -306,6 +308,8 @@ mod tests {
         check(Kind::Decimal, "0.1234567890123", Some("0.123457"));
         check(Kind::Decimal, "123456789", Some("123457000"));
         check(Kind::Decimal, "-0.0", Some("0"));
+        check(Kind::Decimal, "-1e300", Some("-1e300"));
+        check(Kind::Decimal, "0.000001", Some("1e-6"));
         check(Kind::Decimal, "nan", Some(""));
         check(Kind::Decimal, "inf", None);
         check(Kind::Boolean, "True", Some("true"));

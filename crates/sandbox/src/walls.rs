@@ -190,6 +190,7 @@ impl Plan {
             ("LANG", "C.UTF-8"),
             ("LC_ALL", "C.UTF-8"),
             ("TZ", "UTC"),
+            ("JOBLIB_TEMP_FOLDER", "/tmp"),
             ("MPLBACKEND", "Agg"),
             ("PYTHONDONTWRITEBYTECODE", "1"),
             // A job that runs again on the same data comes to the same.
@@ -218,13 +219,16 @@ impl Plan {
     /// What is there: places of the program's own, in memory and of a size; a few devices; the
     /// runtime. There is no `/proc`: it tells of other processes, and of the kernel.
     fn places(&mut self, runtime: &Runtime, limits: &Limits) {
-        let (scratch, output) = (limits.scratch_bytes.to_string(), limits.output_bytes.to_string());
+        // A quarter of the scratch space is where processes of one program share memory.
+        let shared = limits.scratch_bytes / 4;
+        let [scratch, shared, output] =
+            [limits.scratch_bytes - shared, shared, limits.output_bytes].map(|it| it.to_string());
         self.words(&["--perms", "0700", "--size", &scratch, "--tmpfs", "/tmp"]);
         self.words(&["--perms", "0755", "--tmpfs", "/dev"]);
         for device in ["/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"] {
             self.words(&["--dev-bind", device, device]);
         }
-        self.words(&["--perms", "0700", "--size", &scratch, "--tmpfs", "/dev/shm"]);
+        self.words(&["--perms", "0700", "--size", &shared, "--tmpfs", "/dev/shm"]);
         let links = LINKS.map(|it| (it, fs::read_link(it).ok()));
         for (link, target) in &links {
             if let Some(target) = target {

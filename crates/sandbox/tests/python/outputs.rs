@@ -36,7 +36,9 @@ raise ValueError('330106199002291234')
     let outcome = said(&room, script, limits()).await;
 
     assert_eq!(outcome.end, End::Failed(Failure::Status(1)));
-    let log = String::from_utf8(outcome.log.err).unwrap();
+    let report = outcome.report();
+    assert_eq!(report["ended"], "it ended with status 1");
+    let log = report["err"].as_str().unwrap();
     assert!(log.contains("ValueError: 330106199002291234"), "{log}");
 }
 
