@@ -3,14 +3,19 @@
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use thiserror::Error;
 
 use crate::{cgroup::Cgroups, filter};
 
-/// The user that foreign code is, inside and outside, where the platform itself is root.
+/// The user that foreign code is inside: nobody.
 pub(crate) const NOBODY: u32 = 65534;
+
+/// Where the platform is root, users that foreign code is outside: beyond all that distributions, service
+/// managers and containers give out, so that no file and no other process is theirs.
+const STRANGERS: std::ops::Range<u32> = 0x7000_0000..0x7001_0000;
 
 /// Programs of the operating system are looked for here alone, whatever `PATH` says.
 const PLACES: [&str; 4] = ["/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
@@ -49,8 +54,8 @@ pub struct Host {
     pub(crate) cgroups: Cgroups,
     /// The system calls that a program may make, as the kernel takes them.
     pub(crate) filter: Vec<u8>,
-    /// Whether the platform is root, so that foreign code must become somebody else.
-    pub(crate) is_root: bool,
+    /// Where the platform is root, whom foreign code is to be instead.
+    pub(crate) strangers: Option<std::ops::Range<u32>>,
 }
 
 impl Host {
@@ -66,8 +71,26 @@ impl Host {
         let filter = filter::bytes().map_err(|error| Unfit::Filter(error.to_string()))?;
         let cgroups = Cgroups::find().map_err(Unfit::Cgroups)?;
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0);
-        Ok(Self { bwrap, prlimit, cgroups, filter, is_root })
+        let strangers = is_root.then(|| {
+            let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+            if has_all_users(&map) { STRANGERS } else { NOBODY..NOBODY + 1 }
+        });
+        Ok(Self { bwrap, prlimit, cgroups, filter, strangers })
     }
+
+    /// Whom the next program is to be outside, if not whom the platform is: by turns, so that two
+    /// that run at once are two.
+    pub(crate) fn stranger(&self) -> Option<u32> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let strangers = self.strangers.clone()?;
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % u32::try_from(strangers.len()).ok()?;
+        strangers.start.checked_add(next)
+    }
+}
+
+/// Whether all users are there, as outside of containers, by `uid_map`.
+fn has_all_users(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 fn program(name: &'static str, package: &'static str) -> Result<PathBuf, Unfit> {
@@ -77,7 +100,14 @@ fn program(name: &'static str, package: &'static str) -> Result<PathBuf, Unfit> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Unfit, program};
+    use super::{Unfit, has_all_users, program};
+
+    #[test]
+    fn in_a_container_there_are_fewer_users() {
+        assert!(has_all_users("         0          0 4294967295\n"));
+        assert!(!has_all_users("         0     100000      65536\n"));
+        assert!(!has_all_users(""));
+    }
 
     #[test]
     fn what_is_not_installed_is_named_with_its_package() {

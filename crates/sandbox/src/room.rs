@@ -56,7 +56,7 @@ impl Room {
     pub async fn open(runtime: Runtime) -> Result<Self, Unfit> {
         runtime.check()?;
         let host = Host::probe()?;
-        if host.is_root {
+        if host.strangers.is_some() {
             runtime.check_reachable()?;
         }
         host.cgroups.sweep();
@@ -181,7 +181,7 @@ impl Room {
         watch: &mut Watch<'_>,
     ) -> Result<(ExitStatus, Quarantine), Broken> {
         let child = &mut inmate.child;
-        let standing = stand(&self.host, inmate.fed.take(), inmate.told.take());
+        let standing = stand(inmate.stranger, inmate.fed.take(), inmate.told.take());
         let set_up = async {
             tokio::select! {
                 biased;
@@ -212,6 +212,7 @@ struct Inmate {
     fed: Option<oneshot::Receiver<Result<(), Failure>>>,
     told: Option<pipe::Receiver>,
     gate: Option<std::io::PipeWriter>,
+    stranger: Option<u32>,
     out: JoinHandle<(Vec<u8>, bool)>,
     err: JoinHandle<(Vec<u8>, bool)>,
     is_begun: bool,
@@ -238,6 +239,7 @@ impl Inmate {
             fed: Some(fed.map_err(SandboxError::host("start a thread"))?),
             told: Some(told),
             gate: Some(walls.gate),
+            stranger: walls.stranger,
             out: tokio::spawn(beginning(out, limits.log_bytes)),
             err: tokio::spawn(beginning(err, limits.log_bytes)),
             is_begun: false,
@@ -270,7 +272,7 @@ impl Inmate {
 
 /// Waits until all inputs are in and the walls stand; returns the place of the outputs.
 async fn stand(
-    host: &Host,
+    stranger: Option<u32>,
     fed: Option<oneshot::Receiver<Result<(), Failure>>>,
     told: Option<pipe::Receiver>,
 ) -> Result<Quarantine, Broken> {
@@ -290,7 +292,7 @@ async fn stand(
     let until = Instant::now() + STANDING;
     while Instant::now() < until {
         if let Some(quarantine) = Quarantine::of(child_pid) {
-            standing = check_standing(child_pid, host);
+            standing = check_standing(child_pid, stranger);
             if standing.is_ok() {
                 return Ok(quarantine);
             }

@@ -44,6 +44,8 @@ pub(crate) struct Walls {
     pub(crate) told: PipeReader,
     /// The program begins when something is written here.
     pub(crate) gate: PipeWriter,
+    /// Whom it is to be outside, if not whom the platform is.
+    pub(crate) stranger: Option<u32>,
 }
 
 impl Walls {
@@ -97,8 +99,13 @@ impl Walls {
                 (filter_pipe, Source::Bytes(host.filter.clone())),
             ],
         );
-        let command = command(host, runtime, limits, arguments_fd, ends)?;
-        Ok(Self { command, sources, told, gate })
+        let mut command = command(host, runtime, limits, arguments_fd, ends)?;
+        let stranger = host.stranger();
+        if let Some(stranger) = stranger {
+            // Root of the host, even without rights, owns files of the host: foreign code is not it.
+            command.uid(stranger).gid(stranger);
+        }
+        Ok(Self { command, sources, told, gate, stranger })
     }
 }
 
@@ -130,7 +137,8 @@ fn command(
     let mut command = Command::new(&host.prlimit);
     let largest = limits.input_bytes.max(limits.scratch_bytes).max(limits.output_bytes);
     for (limit, value) in [
-        ("core", 0),
+        // Not 0: where dumps go to a program, the kernel heeds no other limit than this one.
+        ("core", 1),
         ("memlock", 0),
         ("msgqueue", 0),
         ("nofile", 1024),
@@ -147,10 +155,6 @@ fn command(
     command.arg(&runtime.interpreter).args(["-I", "-S", "-c", LAUNCH, SCRIPT]);
     command.env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if host.is_root {
-        // Root of the host, even without rights, owns files of the host: foreign code is not it.
-        command.uid(NOBODY).gid(NOBODY);
-    }
     command.fd_mappings(ends.0).map_err(io::Error::other)?;
     Ok(command)
 }
@@ -251,7 +255,7 @@ impl Plan {
 
 /// Whether a process is behind walls: in namespaces of its own, without any right, and unable to
 /// gain one. Says which wall does not stand.
-pub(crate) fn check_standing(process: u32, host: &Host) -> Result<(), String> {
+pub(crate) fn check_standing(process: u32, stranger: Option<u32>) -> Result<(), String> {
     for namespace in NAMESPACES {
         let link = |of: &str| fs::read_link(format!("/proc/{of}/ns/{namespace}")).ok();
         let (inside, outside) = (link(&process.to_string()), link("self"));
@@ -269,38 +273,27 @@ pub(crate) fn check_standing(process: u32, host: &Host) -> Result<(), String> {
     if field("NoNewPrivs:") != Some("1") {
         return Err("it could gain rights".to_owned());
     }
-    let nobody = NOBODY.to_string();
-    let is_nobody = |it: &str| {
-        it.split_whitespace().count() == 4 && it.split_whitespace().all(|id| id == nobody)
-    };
-    if host.is_root
-        && !(field("Uid:").is_some_and(is_nobody) && field("Gid:").is_some_and(is_nobody))
-    {
-        return Err("it is not nobody".to_owned());
+    if let Some(stranger) = stranger.map(|it| it.to_string()) {
+        let is_stranger = |name: &str| {
+            let ids: Vec<&str> = field(name).unwrap_or_default().split_whitespace().collect();
+            ids.len() == 4 && ids.iter().all(|id| *id == stranger)
+        };
+        if !is_stranger("Uid:") || !is_stranger("Gid:") || field("Groups:") != Some("") {
+            return Err("it is not the user that it should be".to_owned());
+        }
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-    use crate::cgroup::Cgroups;
 
     #[test]
     fn a_process_outside_is_not_taken_for_one_inside() {
-        let host = Host {
-            bwrap: PathBuf::new(),
-            prlimit: PathBuf::new(),
-            cgroups: Cgroups::Unified(PathBuf::new()),
-            filter: Vec::new(),
-            is_root: true,
-        };
-
-        let standing = check_standing(std::process::id(), &host);
+        let standing = check_standing(std::process::id(), None);
 
         assert_eq!(standing, Err("it has no cgroup namespace of its own".to_owned()));
-        assert!(check_standing(u32::MAX, &host).is_err());
+        assert!(check_standing(u32::MAX, None).is_err());
     }
 }

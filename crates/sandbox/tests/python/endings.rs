@@ -3,6 +3,7 @@
 use std::{
     fs,
     future::{pending, ready},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::{Arc, mpsc},
@@ -69,6 +70,11 @@ async fn a_stop_ends_all_of_it() {
         room.run(&program, Vec::new(), limits(), async move { drop(stopped.await) }).await
     });
     until(|| processes_with(&word).len() == 1).await;
+    // Outside it is a user whom nobody else is, where the platform could choose one.
+    let of =
+        |process: &dyn std::fmt::Display| fs::metadata(format!("/proc/{process}")).unwrap().uid();
+    let (own, inside) = (of(&"self"), of(&processes_with(&word)[0]));
+    assert!(if own == 0 { inside >= 65534 } else { inside == own }, "{own} {inside}");
 
     drop(stop);
     let outcome = run.await.unwrap().unwrap();

@@ -139,6 +139,7 @@ said['_files'] = ' '.join(there)
         ("who", "said['_who'] = f'{os.getuid()} {os.getgid()} {os.getpid() < 9}'".to_owned()),
         ("where", "said['_where'] = f'{os.uname().nodename} {os.getcwd()}'".to_owned()),
         ("files", descriptors.to_owned()),
+        ("limits", "said['_core'] = str(resource.getrlimit(resource.RLIMIT_CORE))".to_owned()),
         ("environment", "said['_env'] = ' '.join(sorted(k for k in os.environ if 'SHUYU' in k or 'CARGO' in k))".to_owned()),
     ];
     let Some(inside) = inside(&attempts).await else { return };
@@ -157,6 +158,7 @@ said['_files'] = ' '.join(there)
     assert_eq!(inside["_who"], "65534 65534 True");
     assert_eq!(inside["_where"], "sandbox /tmp");
     assert_eq!(inside["_files"], "0 1 2");
+    assert_eq!(inside["_core"], "(1, 1)");
     assert_eq!(inside["_env"], "");
 }
 
