@@ -21,6 +21,7 @@ mod disclosure;
 mod domain;
 mod enclave;
 mod engine;
+mod foreign;
 mod gate;
 mod given;
 mod governed;
