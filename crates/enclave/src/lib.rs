@@ -22,6 +22,7 @@ mod disclosure;
 mod domain;
 mod enclave;
 mod engine;
+mod foreign;
 mod gate;
 mod given;
 mod governed;
