@@ -73,8 +73,14 @@ impl Sums {
     }
 }
 
-/// Trains trees. The same rows in the same order give the same trees, on any machine.
-pub(crate) fn boost(rows: &Rows, thresholds: &[Vec<f64>], settings: &Boost) -> Body {
+/// Trains trees. The same rows in the same order give the same trees, on any machine. Where it
+/// `is_over`, fewer trees come back: the caller asks again.
+pub(crate) fn boost(
+    rows: &Rows,
+    thresholds: &[Vec<f64>],
+    settings: &Boost,
+    is_over: &dyn Fn() -> bool,
+) -> Body {
     let share = mean(rows.targets.iter().copied());
     let base = if settings.is_probability {
         let share = share.clamp(1e-6, 1.0 - 1e-6);
@@ -91,6 +97,9 @@ pub(crate) fn boost(rows: &Rows, thresholds: &[Vec<f64>], settings: &Boost) -> B
     let mut scores = vec![base; rows.len()];
     let mut trees = vec![];
     for _ in 0..settings.rounds {
+        if is_over() {
+            break;
+        }
         binned.slopes = scores
             .iter()
             .zip(&rows.targets)
@@ -217,7 +226,9 @@ mod tests {
             subjects: (0..100).collect(),
         };
         let thresholds = [vec![20.0, 40.0, 60.0]];
-        let Body::Trees { trees, .. } = boost(&rows, &thresholds, &settings()) else { panic!() };
+        let Body::Trees { trees, .. } = boost(&rows, &thresholds, &settings(), &|| false) else {
+            panic!()
+        };
         assert!(matches!(trees[0].nodes[0], Node::Split { threshold: 40.0, .. }));
     }
 
@@ -229,7 +240,9 @@ mod tests {
             targets: (0..100).map(|row| if row < 40 { 0.0 } else { 10.0 }).collect(),
             subjects: (0..100).map(|row| if row < 40 { 0 } else { row }).collect(),
         };
-        let Body::Trees { trees, .. } = boost(&rows, &[vec![40.0]], &settings()) else { panic!() };
+        let Body::Trees { trees, .. } = boost(&rows, &[vec![40.0]], &settings(), &|| false) else {
+            panic!()
+        };
         assert!(trees.is_empty());
     }
 }

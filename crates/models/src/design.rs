@@ -6,16 +6,11 @@ use ndarray::Array2;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 use crate::{
-    Feature, Input, Output, Rules, Specification, Table, Target, TrainError, Values,
-    number::{deviation, distinct, mean, round_to},
+    Input, Output, Rules, Specification, Table, Target, TrainError, Values,
+    encode::{CodeColumn, encode_number},
+    number::distinct,
     spread::Spread,
 };
-
-/// Thresholds at most that trees may choose from, for each number.
-const THRESHOLDS: usize = 32;
-
-/// Digits of centres and scales.
-const COARSE: usize = 3;
 
 /// Rows of inputs with their target and subject.
 #[derive(Debug, Clone)]
@@ -307,7 +302,8 @@ fn limited_target(
     }
 }
 
-fn training_spread(values: &[f64], subjects: &[u64], is_training: &[bool]) -> Spread {
+/// How values lie over those trained on.
+pub(crate) fn training_spread(values: &[f64], subjects: &[u64], is_training: &[bool]) -> Spread {
     let (values, subjects): (Vec<f64>, Vec<u64>) = values
         .iter()
         .zip(subjects)
@@ -318,104 +314,10 @@ fn training_spread(values: &[f64], subjects: &[u64], is_training: &[bool]) -> Sp
     Spread::of(&values, &subjects)
 }
 
-fn encode_number(
-    design: &mut Design,
-    rows: &mut [Vec<f64>],
-    feature: &Feature,
-    values: &[f64],
-    subjects: &[u64],
-    is_training: &[bool],
-    rules: &Rules,
-) {
-    let (k, digits) = (rules.k(), rules.digits());
-    let spread = training_spread(values, subjects, is_training);
-    let Some((low, high)) = spread.limits(k, digits) else { return };
-    let limited: Vec<f64> = values.iter().map(|value| value.clamp(low, high)).collect();
-    let trained: Vec<f64> =
-        limited.iter().zip(is_training).filter(|(_, t)| **t).map(|(v, _)| *v).collect();
-    let scale = round_to(deviation(&trained), COARSE);
-    if scale <= 0.0 {
-        return;
-    }
-    let centre = round_to(mean(trained.iter().copied()), COARSE);
-    for (row, value) in rows.iter_mut().zip(limited) {
-        row.push(value);
-    }
-    let inside = |at: &f64| *at > low && *at <= high;
-    let mut thresholds = spread.thresholds(THRESHOLDS, k, digits);
-    thresholds.retain(inside);
-    design.inputs.push(Input::Number { column: feature.column.clone(), low, high, centre, scale });
-    design.thresholds.push(thresholds);
-}
-
-/// A column of codes on its way to indicators.
-struct CodeColumn<'a> {
-    feature: &'a Feature,
-    codes: &'a [String],
-    places: &'a [usize],
-    subjects: &'a [u64],
-}
-
-impl CodeColumn<'_> {
-    /// Gives each code with k subjects on either side an input, the most frequent excepted, and one
-    /// to the rest together if these are as many.
-    fn encode(
-        &self,
-        design: &mut Design,
-        rows: &mut [Vec<f64>],
-        is_training: &[bool],
-        rules: &Rules,
-    ) {
-        let trained = || {
-            let all = self.places.iter().zip(self.subjects).zip(is_training);
-            all.filter(|(_, is_training)| **is_training).map(|(pair, _)| pair)
-        };
-        let holding = |is_in: &dyn Fn(usize) -> bool| {
-            let within = trained().filter(|(place, _)| is_in(**place)).map(|(_, s)| *s);
-            let without = trained().filter(|(place, _)| !is_in(**place)).map(|(_, s)| *s);
-            (distinct(within), distinct(without))
-        };
-        let k = rules.k();
-        let mut counts: Vec<(usize, usize)> = vec![];
-        for place in 0..self.codes.len() {
-            let (within, without) = holding(&|other| other == place);
-            if within >= k && without >= k {
-                counts.push((place, within));
-            }
-        }
-        let kept: HashSet<usize> = counts.iter().map(|(place, _)| *place).collect();
-        design.collapsed += self.codes.len() - kept.len();
-        let reference = counts.iter().max_by_key(|(place, count)| (*count, usize::MAX - place));
-        let reference = reference.map(|(place, _)| *place);
-
-        let column = &self.feature.column;
-        for (place, code) in self.codes.iter().enumerate() {
-            if kept.contains(&place) && Some(place) != reference {
-                let (column, code) = (column.clone(), code.clone());
-                design.inputs.push(Input::Code { column, code });
-                design.thresholds.push(vec![0.5]);
-                for (row, at) in rows.iter_mut().zip(self.places) {
-                    row.push(f64::from(*at == place));
-                }
-            }
-        }
-        let (within, without) = holding(&|place| !kept.contains(&place));
-        if within >= k && without >= k {
-            let all = self.codes.iter().enumerate();
-            let but = all.filter(|(place, _)| kept.contains(place)).map(|(_, code)| code.clone());
-            design.inputs.push(Input::Rest { column: column.clone(), but: but.collect() });
-            design.thresholds.push(vec![0.5]);
-            for (row, at) in rows.iter_mut().zip(self.places) {
-                row.push(f64::from(!kept.contains(at)));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Column, Kind};
+    use crate::{Column, Feature, Kind};
 
     #[test]
     fn nobody_is_on_both_sides_and_extremes_are_limited() {

@@ -28,11 +28,14 @@ pub(crate) struct Fitting<'a> {
     pub(crate) thresholds: &'a [Vec<f64>],
     pub(crate) rules: &'a Rules,
     pub(crate) seed: u64,
+    /// Whether the work has to end.
+    pub(crate) is_over: &'a dyn Fn() -> bool,
 }
 
 impl Fitting<'_> {
     /// Learns from `rows`.
     pub(crate) fn fit(&self, rows: &Rows) -> Result<Body, TrainError> {
+        self.go_on()?;
         let digits = self.rules.digits();
         match self.kind {
             Kind::Linear => {
@@ -68,10 +71,15 @@ impl Fitting<'_> {
                     is_probability: matches!(self.output, Output::Code { .. }),
                     digits,
                 };
-                Ok(boost(rows, self.thresholds, &settings))
+                Ok(boost(rows, self.thresholds, &settings, self.is_over))
             }
             Kind::Clusters { clusters } => self.clusters(rows, *clusters),
         }
+    }
+
+    /// Refuses to go on where the work has to end.
+    pub(crate) fn go_on(&self) -> Result<(), TrainError> {
+        if (self.is_over)() { Err(TrainError::Stopped) } else { Ok(()) }
     }
 
     fn clusters(&self, rows: &Rows, clusters: u32) -> Result<Body, TrainError> {

@@ -178,7 +178,7 @@ fn one_attack(order: &[(Seen, bool)]) -> (Vec<f64>, Vec<f64>) {
         is_probability: true,
         digits: 6,
     };
-    let attack = boost(&known, &thresholds, &settings);
+    let attack = boost(&known, &thresholds, &settings, &|| false);
     let score = |row: &[f64]| -> f64 {
         let Body::Trees { trees, .. } = &attack else { return 0.0 };
         trees.iter().filter_map(|tree| tree.leaf(row)).map(|(_, value)| value).sum()

@@ -44,6 +44,9 @@ pub enum TrainError {
     /// The fit does not converge.
     #[error("the model does not fit")]
     NoFit,
+    /// It had to end.
+    #[error("training was stopped")]
+    Stopped,
     /// A structure that cannot be written as JSON.
     #[error("the model cannot be written")]
     NotWritten,
@@ -69,6 +72,17 @@ pub fn train(
     table: &Table,
     rules: &Rules,
 ) -> Result<Trained, TrainError> {
+    train_until(specification, table, rules, &|| false)
+}
+
+/// As [`train`], but ends with [`TrainError::Stopped`] soon after `is_over` is true: between trees,
+/// models of an attack, and checks. A single fit of a linear model or of clusters runs to its end.
+pub fn train_until(
+    specification: &Specification,
+    table: &Table,
+    rules: &Rules,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Trained, TrainError> {
     specification.check()?;
     let design = Design::of(specification, table, rules)?;
     let fitting = Fitting {
@@ -78,8 +92,10 @@ pub fn train(
         thresholds: &design.thresholds,
         rules,
         seed: specification.seed,
+        is_over,
     };
     let body = fitting.fit(&design.training)?;
+    fitting.go_on()?;
     let model = Model {
         schema: SCHEMA.to_owned(),
         inputs: design.inputs.clone(),
@@ -88,7 +104,9 @@ pub fn train(
     };
     let mut checks = structural(&model, &design, rules);
     checks.extend(reversal(&model, &design, rules));
+    fitting.go_on()?;
     checks.extend(membership(&model, &design, &fitting));
+    fitting.go_on()?;
     checks.extend(attributes(&model, &design, &specification.features, rules));
     let card = Card {
         kind: specification.kind.clone(),
@@ -113,6 +131,7 @@ pub fn train(
     let names = declared(specification);
     let content = artefact(&written, &sizes, &trained.model, &names, rules);
     trained.card.add_checks(vec![content]);
+    fitting.go_on()?;
     Ok(trained)
 }
 

@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use shuyu_models::{
     Body, Column, Feature, Kind, Rules, Specification, SpecificationError, Table, TableError,
-    TrainError, Values, Verdict, train,
+    TrainError, Values, Verdict, train, train_until,
 };
 
 use crate::cases::{
@@ -242,6 +242,21 @@ fn what_does_not_fit_together_is_refused_with_its_reason() {
     let table = Table::new((0..500).collect(), columns).unwrap();
     let twice = Specification { features: vec![number("age"), number("years")], ..good };
     assert_eq!(train(&twice, &table, &quick()), Err(TrainError::Dependent));
+}
+
+#[test]
+fn training_ends_when_it_must() {
+    use std::cell::Cell;
+    let table = people(3000);
+    let specification = specified(trees(1000, 8), features(), told("cost"));
+    let asked = Cell::new(0);
+    let is_over = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 5
+    };
+    let stopped = train_until(&specification, &table, &Rules::default(), &is_over);
+    assert_eq!(stopped, Err(TrainError::Stopped));
+    assert!(asked.get() < 10, "it was asked {} times", asked.get());
 }
 
 #[test]
