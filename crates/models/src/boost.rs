@@ -73,8 +73,8 @@ impl Sums {
     }
 }
 
-/// Trains trees. The same rows in the same order give the same trees, on any machine. Where it
-/// `is_over`, fewer trees come back: the caller asks again.
+/// Trains trees. The same rows in the same order give the same trees. Where it `is_over`, fewer trees
+/// come back: the caller asks again.
 pub(crate) fn boost(
     rows: &Rows,
     thresholds: &[Vec<f64>],

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Check, Feature, Importance, Kind, Metrics, Rules, Series, Specification, Target, Verdict,
+    Check, Importance, Kind, Metrics, Rules, Series, Specification, Target, Verdict,
     design::Design, gravest,
 };
 
@@ -35,8 +35,8 @@ pub struct Counts {
 pub struct Card {
     /// The kind of model, with its parameters.
     pub kind: Kind,
-    /// What it looks at, as declared.
-    pub features: Vec<Feature>,
+    /// The columns that it looks at. Their code lists stand in the model, without codes of too few.
+    pub features: Vec<String>,
     /// What it tells, as declared.
     pub target: Option<Target>,
     /// What it is to be used for, as declared.
@@ -115,7 +115,7 @@ impl Card {
         if let Some(target) = &self.target {
             writeln!(text, "- tells: {}", plain(target.column()))?;
         }
-        let features: Vec<String> = self.features.iter().map(|f| plain(&f.column)).collect();
+        let features: Vec<String> = self.features.iter().map(|column| plain(column)).collect();
         writeln!(text, "- looks at: {}", features.join(", "))?;
         writeln!(text, "- parameters: {}, to {} digits", self.parameters, self.digits)?;
         if let Some((low, high)) = self.target_limits {
@@ -190,9 +190,13 @@ fn word(verdict: Verdict) -> &'static str {
 fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Linear => "linear regression by least squares".into(),
-        Kind::Logistic { penalty } => format!("logistic regression, penalty {penalty}"),
-        Kind::Trees { rounds, depth, rate, .. } => {
-            format!("gradient-boosted trees, at most {rounds} of depth {depth}, rate {rate}")
+        Kind::Logistic { penalty_thousandths } => {
+            format!("logistic regression, penalty {penalty_thousandths}/1000")
+        }
+        Kind::Trees { rounds, depth, rate_percent, .. } => {
+            format!(
+                "gradient-boosted trees, at most {rounds} of depth {depth}, rate {rate_percent}%"
+            )
         }
         Kind::Clusters { clusters } => format!("k-means, {clusters} clusters"),
     }

@@ -1,11 +1,11 @@
 //! From one column to inputs, each of which has k subjects on either side.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     Feature, Input, Rules,
     design::{Design, training_spread},
-    number::{deviation, distinct, mean, round_to},
+    number::{deviation, mean, round_to},
 };
 
 /// Thresholds at most that trees may choose from, for each number.
@@ -64,23 +64,35 @@ impl CodeColumn<'_> {
         is_training: &[bool],
         rules: &Rules,
     ) {
-        let trained = || {
-            let all = self.places.iter().zip(self.subjects).zip(is_training);
-            all.filter(|(_, is_training)| **is_training).map(|(pair, _)| pair)
-        };
-        let holding = |is_in: &dyn Fn(usize) -> bool| {
-            let within = trained().filter(|(place, _)| is_in(**place)).map(|(_, s)| *s);
-            let without = trained().filter(|(place, _)| !is_in(**place)).map(|(_, s)| *s);
-            (distinct(within), distinct(without))
-        };
-        let k = rules.k();
-        let mut counts: Vec<(usize, usize)> = vec![];
-        for place in 0..self.codes.len() {
-            let (within, without) = holding(&|other| other == place);
-            if within >= k && without >= k {
-                counts.push((place, within));
+        // For each subject trained on, the codes of its rows.
+        let mut held: HashMap<u64, HashSet<usize>> = HashMap::new();
+        for ((place, subject), is_training) in
+            self.places.iter().zip(self.subjects).zip(is_training)
+        {
+            if *is_training {
+                held.entry(*subject).or_default().insert(*place);
             }
         }
+        let mut within = vec![0; self.codes.len()];
+        let mut nothing_else = vec![0; self.codes.len()];
+        for places in held.values() {
+            for place in places {
+                if let (Some(with), Some(alone)) =
+                    (within.get_mut(*place), nothing_else.get_mut(*place))
+                {
+                    *with += 1;
+                    *alone += usize::from(places.len() == 1);
+                }
+            }
+        }
+        let k = rules.k();
+        let counts: Vec<(usize, usize)> = within
+            .into_iter()
+            .zip(nothing_else)
+            .enumerate()
+            .filter(|(_, (within, alone))| *within >= k && held.len() - alone >= k)
+            .map(|(place, (within, _))| (place, within))
+            .collect();
         let kept: HashSet<usize> = counts.iter().map(|(place, _)| *place).collect();
         design.collapsed += self.codes.len() - kept.len();
         let reference = counts.iter().max_by_key(|(place, count)| (*count, usize::MAX - place));
@@ -97,8 +109,12 @@ impl CodeColumn<'_> {
                 }
             }
         }
-        let (within, without) = holding(&|place| !kept.contains(&place));
-        if within >= k && without >= k {
+        let in_rest = |is_in: bool| {
+            let is_so =
+                |places: &&HashSet<usize>| places.iter().any(|place| kept.contains(place) != is_in);
+            held.values().filter(is_so).count()
+        };
+        if in_rest(true) >= k && in_rest(false) >= k {
             let all = self.codes.iter().enumerate();
             let but = all.filter(|(place, _)| kept.contains(place)).map(|(_, code)| code.clone());
             design.inputs.push(Input::Rest { column: column.clone(), but: but.collect() });

@@ -49,11 +49,11 @@ impl Fitting<'_> {
                     LinearRegression::new().fit(&data).map_err(|_| TrainError::Dependent)?;
                 linear(fitted.params(), fitted.intercept(), digits)
             }
-            Kind::Logistic { penalty } => {
+            Kind::Logistic { penalty_thousandths } => {
                 let codes: Array1<bool> = rows.targets.iter().map(|target| *target > 0.5).collect();
                 let data = Dataset::new(rows.matrix(self.inputs), codes);
                 let fitted = LogisticRegression::default()
-                    .alpha(*penalty)
+                    .alpha(f64::from(*penalty_thousandths) / 1000.0)
                     .max_iterations(STEPS)
                     .fit(&data)
                     .map_err(|_| TrainError::NoFit)?;
@@ -61,12 +61,12 @@ impl Fitting<'_> {
                 let sign = if fitted.labels().pos.class { 1.0 } else { -1.0 };
                 linear(&(fitted.params() * sign), fitted.intercept() * sign, digits)
             }
-            Kind::Trees { rounds, depth, rate, leaf_subjects } => {
+            Kind::Trees { rounds, depth, rate_percent, leaf_subjects } => {
                 let floor = leaf_subjects.unwrap_or(self.rules.least_subjects);
                 let settings = Boost {
                     rounds: *rounds,
                     depth: *depth,
-                    rate: *rate,
+                    rate: f64::from(*rate_percent) / 100.0,
                     leaf_subjects: usize::try_from(floor).unwrap_or(usize::MAX),
                     is_probability: matches!(self.output, Output::Code { .. }),
                     digits,

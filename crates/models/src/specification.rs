@@ -11,7 +11,7 @@ pub(crate) const MOST: (u32, u32, u32) = (1000, 8, 100);
 const LONGEST_USE: usize = 500;
 
 /// A model to be trained. It names columns and codes; everything else in a model comes from data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Specification {
     /// Which kind of model, with its parameters.
@@ -29,16 +29,16 @@ pub struct Specification {
     pub intended_use: String,
 }
 
-/// The kinds of models.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The kinds of models. Parameters are whole numbers, so that a specification has one digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Kind {
     /// Least squares.
     Linear,
     /// Logistic regression with a squared penalty on weights of standardised features.
     Logistic {
-        /// The weight of the penalty, more than 0.
-        penalty: f64,
+        /// The weight of the penalty in thousandths, 1 or more.
+        penalty_thousandths: u32,
     },
     /// Gradient-boosted trees: of squared error for a number, of log loss for two codes.
     Trees {
@@ -46,8 +46,8 @@ pub enum Kind {
         rounds: u32,
         /// How many splits lie between the root and a leaf; 1 to 8.
         depth: u32,
-        /// By how much of its value each leaf moves the score, above 0 to 1.
-        rate: f64,
+        /// By how many percent of its value each leaf moves the score, 1 to 100.
+        rate_percent: u32,
         /// Distinct subjects of a leaf. Not given, it is the platform's least number; fewer can be
         /// asked for, and will then fail the check of leaves.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,13 +172,15 @@ impl Kind {
         let (rounds_most, depth_most, clusters_most) = MOST;
         let wrong = match self {
             Self::Linear => None,
-            Self::Logistic { penalty } => {
-                (!penalty.is_finite() || *penalty <= 0.0).then_some("penalty")
+            Self::Logistic { penalty_thousandths } => {
+                (*penalty_thousandths == 0).then_some("penalty_thousandths")
             }
             Self::Trees { rounds, .. } if !(1..=rounds_most).contains(rounds) => Some("rounds"),
             Self::Trees { depth, .. } if !(1..=depth_most).contains(depth) => Some("depth"),
             Self::Trees { leaf_subjects: Some(0), .. } => Some("leaf_subjects"),
-            Self::Trees { rate, .. } => (!(*rate > 0.0 && *rate <= 1.0)).then_some("rate"),
+            Self::Trees { rate_percent, .. } => {
+                (!(1..=100).contains(rate_percent)).then_some("rate_percent")
+            }
             Self::Clusters { clusters } => {
                 (!(2..=clusters_most).contains(clusters)).then_some("clusters")
             }

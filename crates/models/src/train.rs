@@ -62,7 +62,7 @@ pub struct Trained {
 }
 
 /// Trains a model, validates it and runs all checks. The same specification, table and rules give the
-/// same model and the same card, to the byte.
+/// same model and the same card, to the byte, on processors of one kind.
 ///
 /// # Errors
 ///
@@ -110,7 +110,7 @@ pub fn train_until(
     checks.extend(attributes(&model, &design, &specification.features, rules));
     let card = Card {
         kind: specification.kind.clone(),
-        features: specification.features.clone(),
+        features: specification.features.iter().map(|it| it.column.clone()).collect(),
         target: specification.target.clone(),
         intended_use: specification.intended_use.clone(),
         limits_of_use: limits_of_use(specification),

@@ -52,7 +52,7 @@ pub fn specified(
 }
 
 pub fn trees(rounds: u32, depth: u32) -> Kind {
-    Kind::Trees { rounds, depth, rate: 0.1, leaf_subjects: None }
+    Kind::Trees { rounds, depth, rate_percent: 10, leaf_subjects: None }
 }
 
 /// Noise that is about normal: a sum of twelve draws, less six.

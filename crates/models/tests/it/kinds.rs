@@ -45,7 +45,7 @@ fn a_code_of_few_people_has_no_input_and_no_name() {
 
 #[test]
 fn logistic_regression_finds_the_true_odds_and_passes() {
-    let kind = Kind::Logistic { penalty: 0.01 };
+    let kind = Kind::Logistic { penalty_thousandths: 10 };
     let specification = specified(kind, features(), told_code("ill"));
     let trained = train(&specification, &people(8000), &Rules::default()).unwrap();
 
@@ -70,7 +70,7 @@ fn logistic_regression_finds_the_true_odds_and_passes() {
 #[test]
 fn the_rarer_code_may_be_positive() {
     let table = people(3000);
-    let kind = Kind::Logistic { penalty: 0.01 };
+    let kind = Kind::Logistic { penalty_thousandths: 10 };
     let mut specification = specified(kind, features(), told_code("ill"));
     let one = train(&specification, &table, &quick()).unwrap();
     specification.target = Some(shuyu_models::Target::Code {

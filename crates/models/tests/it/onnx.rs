@@ -30,7 +30,7 @@ fn run(python: &str, folder: &Path, trained: &Trained, rows: &[Vec<f64>]) -> Vec
 
 fn all() -> Vec<(&'static str, Trained)> {
     let table = people(3000);
-    let logistic = Kind::Logistic { penalty: 0.1 };
+    let logistic = Kind::Logistic { penalty_thousandths: 100 };
     let specifications = [
         ("linear", specified(Kind::Linear, features(), told("cost"))),
         ("logistic", specified(logistic, features(), told_code("ill"))),

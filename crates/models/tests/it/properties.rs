@@ -29,7 +29,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
         (1..6u32, 1..5u32).prop_map(|(rounds, depth)| Kind::Trees {
             rounds,
             depth,
-            rate: 0.3,
+            rate_percent: 30,
             leaf_subjects: None
         }),
     ]

@@ -62,7 +62,7 @@ fn days_in_hospital_follow_medication_and_tests() {
         line.card.importances.iter().max_by(|a, b| a.loss_growth.total_cmp(&b.loss_growth));
     assert_eq!(matters.unwrap().column, "num_medications");
 
-    let kind = Kind::Trees { rounds: 30, depth: 3, rate: 0.2, leaf_subjects: None };
+    let kind = Kind::Trees { rounds: 30, depth: 3, rate_percent: 20, leaf_subjects: None };
     let forest = specified(kind, features, told("time_in_hospital"));
     let rules = Rules { shadow_models: 4, ..Rules::default() };
     let forest = train(&forest, &table, &rules).unwrap();
@@ -84,7 +84,7 @@ fn default_on_credit_follows_late_payment() {
     let target =
         Some(Target::Code { column: "Y".into(), positive: "1".into(), negative: "0".into() });
 
-    let kind = Kind::Logistic { penalty: 1.0 };
+    let kind = Kind::Logistic { penalty_thousandths: 1000 };
     let line = specified(kind, features.clone(), target.clone());
     let line = train(&line, &table, &Rules::default()).unwrap();
     let Metrics::Code { auc: by_line, .. } = line.card.validation else { panic!() };
@@ -92,7 +92,7 @@ fn default_on_credit_follows_late_payment() {
     assert_eq!(verdict(&line, "membership by loss"), Verdict::Pass);
     assert_ne!(line.verdict(), Verdict::Fail, "{:?}", objections(&line));
 
-    let kind = Kind::Trees { rounds: 30, depth: 3, rate: 0.2, leaf_subjects: None };
+    let kind = Kind::Trees { rounds: 30, depth: 3, rate_percent: 20, leaf_subjects: None };
     let rules = Rules { shadow_models: 4, ..Rules::default() };
     let forest = train(&specified(kind, features, target), &table, &rules).unwrap();
     let Metrics::Code { auc: by_trees, .. } = forest.card.validation else { panic!() };

@@ -13,7 +13,7 @@ use crate::cases::{
 
 /// Trees that learn noise by heart.
 fn by_heart() -> Kind {
-    Kind::Trees { rounds: 60, depth: 8, rate: 0.5, leaf_subjects: Some(1) }
+    Kind::Trees { rounds: 60, depth: 8, rate_percent: 50, leaf_subjects: Some(1) }
 }
 
 fn noise_table(rows: u64) -> (Table, Vec<Feature>) {
@@ -92,7 +92,8 @@ fn codes_that_are_names_of_people_fail_and_are_not_written() {
     let specification = specified(Kind::Linear, features, told("cost"));
     let trained = train(&specification, &table, &quick()).unwrap();
     assert_eq!(verdict(&trained, "features that single out"), Verdict::Fail);
-    let written = [trained.to_json().unwrap(), trained.to_onnx()];
+    let card = serde_json::to_vec(&trained.card).unwrap();
+    let written = [trained.to_json().unwrap(), trained.to_onnx(), card];
     for bytes in written {
         assert!(!String::from_utf8_lossy(&bytes).contains("3301061990"));
     }
@@ -187,7 +188,7 @@ fn a_model_that_is_certain_tells_of_all_who_look_alike() {
     let columns =
         vec![numbers("age", age.iter().flatten().copied()), codes("ill", ill.collect::<Vec<_>>())];
     let table = Table::new((0..2000).collect(), columns).unwrap();
-    let kind = Kind::Trees { rounds: 60, depth: 1, rate: 0.5, leaf_subjects: None };
+    let kind = Kind::Trees { rounds: 60, depth: 1, rate_percent: 50, leaf_subjects: None };
     let specification = specified(kind, vec![number("age")], told_code("ill"));
     let trained = train(&specification, &table, &quick()).unwrap();
     assert_eq!(verdict(&trained, "certainty"), Verdict::Review);
@@ -224,7 +225,7 @@ fn what_does_not_fit_together_is_refused_with_its_reason() {
     assert_eq!(refuse(&wrong), TrainError::NoColumn("height".into()));
     let wrong = Specification { features: vec![number("district")], ..good.clone() };
     assert_eq!(refuse(&wrong), TrainError::WrongType("district".into()));
-    let kind = Kind::Trees { rounds: 0, depth: 3, rate: 0.1, leaf_subjects: None };
+    let kind = Kind::Trees { rounds: 0, depth: 3, rate_percent: 10, leaf_subjects: None };
     let wrong = Specification { kind, ..good.clone() };
     let out = SpecificationError::OutOfBounds("rounds");
     assert_eq!(refuse(&wrong), TrainError::Specification(out));
@@ -261,7 +262,7 @@ fn training_ends_when_it_must() {
 
 #[test]
 fn a_specification_knows_all_its_fields() {
-    let text = r#"{"kind":{"kind":"trees","rounds":10,"depth":3,"rate":0.1},"features":[{"column":"age"}],
+    let text = r#"{"kind":{"kind":"trees","rounds":10,"depth":3,"rate_percent":10},"features":[{"column":"age"}],
         "target":{"type":"number","column":"cost"},"training_percent":70,"seed":1,"intended_use":"plans"}"#;
     let read: Specification = serde_json::from_str(text).unwrap();
     assert_eq!(read.kind, trees(10, 3));

@@ -47,7 +47,7 @@ fn nobody_is_asked_about_who_was_not_there() {
 
 #[test]
 fn probabilities_are_coarse_and_never_certain() {
-    let kind = Kind::Logistic { penalty: 0.01 };
+    let kind = Kind::Logistic { penalty_thousandths: 10 };
     let specification = specified(kind, features(), told_code("ill"));
     let trained = train(&specification, &people(4000), &quick()).unwrap();
     for age in [25.0, 45.0, 75.0] {
