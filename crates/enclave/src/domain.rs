@@ -13,16 +13,19 @@ use datafusion::{
     execution::{SessionState, SessionStateBuilder, runtime_env::RuntimeEnv},
     logical_expr::LogicalPlan,
     prelude::SessionConfig,
+    sql::parser::Statement,
 };
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::DatasetId;
 use shuyu_law::{Law, Refusal, Rule};
 
 use crate::{
-    Item, SubjectKind,
+    Item, Parameter, SubjectKind,
+    cost::Meter,
     enclave::Source,
     governed::Governed,
-    rules::{GRANTED_NAMES, NO_DIFFERENCING, QUERY_COMPLETED},
+    program,
+    rules::{GRANTED_NAMES, JOB_PARAMETERS, NO_DIFFERENCING, ONE_QUERY, QUERY_COMPLETED},
     stop::{FiltersAboveJoins, Stop, Stops},
     text,
 };
@@ -157,6 +160,12 @@ impl Domain {
         self
     }
 
+    /// The same tables, what is read of them counted.
+    pub(crate) fn counted_by(mut self, meter: &Arc<Meter>) -> Self {
+        self.state.config_mut().set_extension(Arc::clone(meter));
+        self
+    }
+
     /// The same tables, beside all that answers given before are about.
     pub(crate) fn beside(self, source: Arc<dyn Source>) -> Self {
         Self { source: Some(source), ..self }
@@ -182,6 +191,12 @@ impl Domain {
         }
     }
 
+    /// How many rows the tables of these names have together.
+    pub(crate) fn rows_of(&self, names: &[String], rows: &BTreeMap<DatasetVersion, u64>) -> u64 {
+        let versions = names.iter().filter_map(|name| self.tables.get(name));
+        versions.filter_map(|table| rows.get(&table.version)).sum()
+    }
+
     /// The dataset versions of the tables.
     pub(crate) fn versions(&self) -> BTreeSet<DatasetVersion> {
         self.tables.values().map(|table| table.version).collect()
@@ -191,7 +206,34 @@ impl Domain {
     ///
     /// Unknown and ungranted names are refused in the same words.
     pub(crate) async fn resolve(&self, sql: &str) -> Result<LogicalPlan, Objection> {
-        let statement = text::query_of(sql)?;
+        self.plan(text::query_of(sql)?).await
+    }
+
+    /// The plan of a job's statements, with its parameters put in: what is checked has no
+    /// placeholder any more.
+    pub(crate) async fn resolve_script(
+        &self,
+        sql: &str,
+        parameters: &BTreeMap<String, Parameter>,
+    ) -> Result<LogicalPlan, Objection> {
+        let script = text::script_of(sql)?;
+        if let Some(name) = script.tables.iter().find(|name| self.tables.contains_key(*name)) {
+            return Err(Objection::new(
+                ONE_QUERY,
+                format!("a temporary table cannot be called `{name}`: a granted table is"),
+            ));
+        }
+        text::check_placeholders(&script.statement)?;
+        let plan = self.plan(script.statement).await?;
+        plan.with_param_values(program::values(parameters)?).map_err(|_| {
+            Objection::new(
+                JOB_PARAMETERS,
+                "a parameter that the statements name has no value, or one of another type",
+            )
+        })
+    }
+
+    async fn plan(&self, statement: Statement) -> Result<LogicalPlan, Objection> {
         self.state.statement_to_plan(statement).await.map_err(|_| {
             Objection::new(
                 GRANTED_NAMES,

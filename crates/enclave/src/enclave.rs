@@ -18,14 +18,17 @@ use serde_json::json;
 use shuyu_kernel::{Actor, ContentHash, DatasetId, GrantId, Ids, SessionId};
 use shuyu_store::{ActError, Desk, Entry, StreamId, Unit};
 use shuyu_vault::Vault;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Answer, Asked, Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Held, Item, Limits,
     Objection, Operation, Session, Sheet, Tally, TallyId,
+    cost::Meters,
     domain::not_comparable,
     given::GivenCommand,
     memory::share_of,
+    queue::Queue,
     rules::{GRANT_TERM, JOB_LIMITS, NO_RAW_OUTPUT, SESSION_OPEN},
     source::VaultSource,
     stop::Stop,
@@ -63,6 +66,10 @@ pub struct Enclave {
     pub(crate) engine: Arc<Engine>,
     pub(crate) cuts: Cuts,
     pub(crate) workers: Workers,
+    pub(crate) queue: Queue,
+    pub(crate) meters: Meters,
+    /// Told when a job waits that begins in turn.
+    pub(crate) begun: Arc<Notify>,
     source: Arc<dyn Source>,
     runtime: Arc<RuntimeEnv>,
 }
@@ -124,6 +131,9 @@ impl Enclave {
             runtime,
             cuts,
             workers: Workers::start()?,
+            queue: Queue::new(limits.room()),
+            meters: Meters::default(),
+            begun: Arc::default(),
         })
     }
 

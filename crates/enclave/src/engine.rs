@@ -1,17 +1,23 @@
 //! The engine behind the checker: what passed runs, as it was checked.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::{dataframe::DataFrame, logical_expr::LogicalPlan};
+use datafusion::{
+    common::tree_node::{TreeNode, TreeNodeRecursion},
+    dataframe::DataFrame,
+    logical_expr::LogicalPlan,
+    physical_plan::execute_stream,
+};
 use futures::StreamExt;
 use shuyu_kernel::ContentHash;
 
 use crate::{
-    Answer, Domain, Objection, Question, Sheet, Thresholds,
+    Answer, Domain, Objection, Parameter, Question, Sheet, Thresholds,
     answer::{self, Facts},
     checker::{ask, produce},
     comparison,
+    cost::Meter,
     domain::constant_error,
     rules::JOB_LIMITS,
 };
@@ -40,6 +46,19 @@ pub struct CheckedJob {
 }
 
 impl CheckedJob {
+    /// The granted tables that it reads, each as often as it reads it.
+    pub(crate) fn scans(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        // Nothing in the visit fails.
+        let _ = self.checked.plan.apply(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                names.push(scan.table_name.table().to_owned());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        names
+    }
+
     /// Why its figures may have to be compared with one another, if they may.
     pub fn comparison(&self) -> Option<&'static str> {
         if self.checked.aggregates > 1 {
@@ -194,7 +213,22 @@ impl Engine {
         sql: &str,
         thresholds: &Thresholds,
     ) -> Result<CheckedJob, Objection> {
-        let plan = domain.resolve(sql).await?;
+        self.check_script(domain, sql, &BTreeMap::new(), thresholds).await
+    }
+
+    /// Checks a job's statements with their parameters, and builds the thresholds into the plan.
+    ///
+    /// # Errors
+    ///
+    /// The objection, made from the text, the parameters and the grant alone.
+    pub async fn check_script(
+        &self,
+        domain: &Domain,
+        sql: &str,
+        parameters: &BTreeMap<String, Parameter>,
+        thresholds: &Thresholds,
+    ) -> Result<CheckedJob, Objection> {
+        let plan = domain.resolve_script(sql, parameters).await?;
         let ordered = is_ordered(&plan);
         Ok(CheckedJob { checked: produce::check(domain, &plan, thresholds)?, ordered })
     }
@@ -213,10 +247,13 @@ impl Engine {
     ) -> Result<Output, Objection> {
         let too_much = || Objection::new(JOB_LIMITS, "the output is larger than the job may make");
         let error = |error: datafusion::common::DataFusionError| constant_error(&error);
-        let mut stream = DataFrame::new(domain.state.clone(), job.checked.plan.clone())
-            .execute_stream()
-            .await
-            .map_err(error)?;
+        let frame = DataFrame::new(domain.state.clone(), job.checked.plan.clone());
+        let context = Arc::new(frame.task_ctx());
+        let physical = frame.create_physical_plan().await.map_err(error)?;
+        if let Some(meter) = domain.state.config().get_extension::<Meter>() {
+            meter.watch(&physical);
+        }
+        let mut stream = execute_stream(physical, context).map_err(error)?;
         let plan = &job.checked.plan;
         let columns = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         let mut rows = Vec::new();

@@ -14,8 +14,8 @@ use shuyu_vault::Dataset;
 
 use crate::{
     Again, DatasetVersion, Domain, Enclave, Grant, Grounds, Item, Job, JobStatus, Label, Objection,
-    Output, Overlap, Proposal, Record, Release, ReleaseCommand, Specification, SubjectKind,
-    examine, row_digest,
+    Output, Overlap, Program, Proposal, Record, Release, ReleaseCommand, Specification,
+    SubjectKind, examine, row_digest,
     rules::{
         JOB_STATE, QUARANTINE_INTACT, QUERY_COMPLETED, RELEASE_OF_JOB, RELEASED_ONLY,
         REVIEWER_INDEPENDENT,
@@ -248,12 +248,13 @@ impl Enclave {
         let earlier = self.released_from(&job.specification, &items).await?;
         let opening = self.opening(&items, &stop);
         let (engine, thresholds) = (Arc::clone(&self.engine), grant.thresholds);
-        let sql = job.specification.sql.clone();
+        let program = job.specification.program.clone();
         let frozen: BTreeSet<DatasetVersion> = job.specification.versions.iter().copied().collect();
         let limits = self.limits.output();
         let work = async move {
             let domain = opening.domain().await?;
-            let checked = engine.check_job(&domain, &sql, &thresholds).await?;
+            let Program::Sql { text, parameters } = &program;
+            let checked = engine.check_script(&domain, text, parameters, &thresholds).await?;
             let again = if protected.is_empty() {
                 Again::AboutNobody
             } else if domain.versions() == frozen {

@@ -59,7 +59,7 @@ impl Given {
     }
 }
 
-fn number_of(digest: ContentHash) -> u128 {
+pub(crate) fn number_of(digest: ContentHash) -> u128 {
     digest.as_bytes().iter().take(16).fold(0_u128, |n, byte| n << 8 | u128::from(*byte))
 }
 

@@ -7,8 +7,8 @@ use shuyu_law::{Attribute, Attributes, PackVersion, Refusal};
 use shuyu_store::{Command, Context, Entity, Keys};
 
 use crate::{
-    DatasetVersion, Grant, Operation,
-    rules::{JOB_FROZEN, JOB_STATE},
+    Cost, DatasetVersion, Grant, Operation, Priority, Program,
+    rules::{JOB_FROZEN, JOB_LIMITS, JOB_STATE, QUERY_COMPLETED},
 };
 
 /// What a job is: everything that its result depends on.
@@ -16,8 +16,8 @@ use crate::{
 pub struct Specification {
     /// Under which grant.
     pub grant: GrantId,
-    /// The query.
-    pub sql: String,
+    /// The code and its parameters.
+    pub program: Program,
     /// What it is for.
     pub purpose: String,
     /// The dataset versions that it reads.
@@ -79,6 +79,17 @@ impl JobStatus {
     }
 }
 
+/// When a job begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Begin {
+    /// When somebody begins it.
+    #[default]
+    ByHand,
+    /// As soon as it is its turn, and again, some times, if it was interrupted or failed by chance.
+    InTurn,
+}
+
 /// A job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -92,8 +103,32 @@ pub struct Job {
     pub author: PersonId,
     /// For whom.
     pub operator: OrganisationId,
+    /// How urgent it is among the operator's own.
+    pub priority: Priority,
+    /// When it begins.
+    pub begin: Begin,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// What all its attempts cost.
+    pub cost: Cost,
     /// Where it stands.
     pub status: JobStatus,
+}
+
+impl Job {
+    /// Whether it can be begun, if the attempts that are left allow it: it waits, was interrupted,
+    /// or failed in a way that another time may not.
+    pub fn can_begin(&self) -> bool {
+        match &self.status {
+            JobStatus::Submitted | JobStatus::Interrupted => true,
+            JobStatus::Failed { rule } => {
+                [QUERY_COMPLETED, JOB_LIMITS].iter().any(|chance| chance.name() == rule)
+            }
+            JobStatus::Running { .. }
+            | JobStatus::Succeeded { .. }
+            | JobStatus::Cancelled { .. } => false,
+        }
+    }
 }
 
 /// What can be wanted of a job.
@@ -107,11 +142,17 @@ pub enum JobCommand {
         specification: Box<Specification>,
         /// The grant, as it stands in the same unit of work.
         grant: Box<Grant>,
+        /// How urgent it is among the operator's own.
+        priority: Priority,
+        /// When it begins.
+        begin: Begin,
     },
-    /// Run it, or run it again after an interruption.
+    /// Run it, or run it again after an interruption or a failure by chance.
     Start {
         /// What is about to run.
         specification: Box<Specification>,
+        /// How often it may be begun.
+        most_attempts: u32,
     },
     /// Note its output.
     Succeed {
@@ -132,6 +173,11 @@ pub enum JobCommand {
     },
     /// Note that the program ended while it ran.
     Interrupt,
+    /// Note what an attempt cost, however it ended.
+    Charge {
+        /// What it cost.
+        cost: Cost,
+    },
 }
 
 impl Command for JobCommand {
@@ -142,6 +188,7 @@ impl Command for JobCommand {
         Self::Fail { .. } => "fail",
         Self::Cancel { .. } => "cancel",
         Self::Interrupt => "interrupt",
+        Self::Charge { .. } => "charge",
     }
 
     fn attributes(&self) -> Attributes {
@@ -151,7 +198,8 @@ impl Command for JobCommand {
             | Self::Succeed { .. }
             | Self::Fail { .. }
             | Self::Cancel { .. }
-            | Self::Interrupt => Attributes::new(),
+            | Self::Interrupt
+            | Self::Charge { .. } => Attributes::new(),
         }
     }
 }
@@ -172,6 +220,10 @@ pub enum JobEvent {
         author: PersonId,
         /// For whom.
         operator: OrganisationId,
+        /// How urgent it is among the operator's own.
+        priority: Priority,
+        /// When it begins.
+        begin: Begin,
     },
     /// It began to run.
     Started {
@@ -197,6 +249,11 @@ pub enum JobEvent {
     },
     /// The program ended while it ran.
     Interrupted,
+    /// An attempt was charged to the operator.
+    Charged {
+        /// What it cost.
+        cost: Cost,
+    },
 }
 
 impl Entity for Job {
@@ -220,7 +277,7 @@ impl Entity for Job {
                 .because(format!("`{name}` does not apply to a job that is {status}")))
         };
         match (state, command) {
-            (None, JobCommand::Submit { id, specification, grant }) => {
+            (None, JobCommand::Submit { id, specification, grant, priority, begin }) => {
                 grant.check_use(ctx.actor, Operation::Produce, ctx.now, ctx.law)?;
                 if specification.grant != grant.id || specification.pack != grant.pack {
                     return Err(ctx.refuse(JOB_FROZEN).because("it names another grant or law"));
@@ -231,20 +288,26 @@ impl Entity for Job {
                     specification,
                     author: ctx.actor.person,
                     operator: ctx.actor.organisation,
+                    priority,
+                    begin,
                 }])
             }
-            (Some(job), JobCommand::Start { specification }) => match job.status {
-                JobStatus::Submitted | JobStatus::Interrupted => {
-                    if specification.hash() != job.frozen {
-                        return Err(ctx.refuse(JOB_FROZEN));
-                    }
-                    Ok(vec![JobEvent::Started { at: ctx.now }])
+            (Some(job), JobCommand::Start { specification, most_attempts }) => {
+                if !job.can_begin() {
+                    return misplaced();
                 }
-                JobStatus::Running { .. }
-                | JobStatus::Succeeded { .. }
-                | JobStatus::Failed { .. }
-                | JobStatus::Cancelled { .. } => misplaced(),
-            },
+                if specification.hash() != job.frozen {
+                    return Err(ctx.refuse(JOB_FROZEN));
+                }
+                if job.attempts >= most_attempts {
+                    return Err(ctx.refuse(JOB_LIMITS).because(format!(
+                        "it was begun {} times, and may not be begun again",
+                        job.attempts
+                    )));
+                }
+                Ok(vec![JobEvent::Started { at: ctx.now }])
+            }
+            (Some(_), JobCommand::Charge { cost }) => Ok(vec![JobEvent::Charged { cost }]),
             (Some(Self { status: JobStatus::Running { .. }, .. }), command) => match command {
                 JobCommand::Succeed { package, rows } => {
                     Ok(vec![JobEvent::Succeeded { package, rows }])
@@ -252,7 +315,9 @@ impl Entity for Job {
                 JobCommand::Fail { rule } => Ok(vec![JobEvent::Failed { rule }]),
                 JobCommand::Cancel { reason } => Ok(vec![JobEvent::Cancelled { reason }]),
                 JobCommand::Interrupt => Ok(vec![JobEvent::Interrupted]),
-                JobCommand::Submit { .. } | JobCommand::Start { .. } => misplaced(),
+                JobCommand::Submit { .. }
+                | JobCommand::Start { .. }
+                | JobCommand::Charge { .. } => misplaced(),
             },
             (
                 Some(Self { status: JobStatus::Submitted | JobStatus::Interrupted, .. }),
@@ -265,7 +330,8 @@ impl Entity for Job {
                 | JobCommand::Succeed { .. }
                 | JobCommand::Fail { .. }
                 | JobCommand::Cancel { .. }
-                | JobCommand::Interrupt,
+                | JobCommand::Interrupt
+                | JobCommand::Charge { .. },
             ) => misplaced(),
         }
     }
@@ -273,15 +339,31 @@ impl Entity for Job {
     fn evolve(state: Option<Self>, event: &JobEvent) -> Option<Self> {
         let moved = |state: Option<Self>, status| state.map(|job| Self { status, ..job });
         match event {
-            JobEvent::Submitted { id, specification, frozen, author, operator } => Some(Self {
+            JobEvent::Submitted {
+                id,
+                specification,
+                frozen,
+                author,
+                operator,
+                priority,
+                begin,
+            } => Some(Self {
                 id: *id,
                 specification: (**specification).clone(),
                 frozen: *frozen,
                 author: *author,
                 operator: *operator,
+                priority: *priority,
+                begin: *begin,
+                attempts: 0,
+                cost: Cost::default(),
                 status: JobStatus::Submitted,
             }),
-            JobEvent::Started { at } => moved(state, JobStatus::Running { since: *at }),
+            JobEvent::Started { at } => state.map(|job| Self {
+                attempts: job.attempts + 1,
+                status: JobStatus::Running { since: *at },
+                ..job
+            }),
             JobEvent::Succeeded { package, rows } => {
                 moved(state, JobStatus::Succeeded { package: *package, rows: *rows })
             }
@@ -290,6 +372,7 @@ impl Entity for Job {
                 moved(state, JobStatus::Cancelled { reason: reason.clone() })
             }
             JobEvent::Interrupted => moved(state, JobStatus::Interrupted),
+            JobEvent::Charged { cost } => state.map(|job| Self { cost: job.cost + *cost, ..job }),
         }
     }
 

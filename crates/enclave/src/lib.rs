@@ -16,6 +16,7 @@
 mod answer;
 mod checker;
 mod comparison;
+mod cost;
 mod cuts;
 mod disclosure;
 mod domain;
@@ -30,19 +31,27 @@ mod jobs;
 mod label;
 mod limits;
 mod memory;
+mod program;
+mod progress;
 mod question;
+mod queue;
+mod recurring;
 mod release;
 pub mod rules;
+mod running;
 mod sample;
+mod schedule;
 mod service;
 mod session;
 mod source;
 mod stop;
 mod tally;
 mod text;
+mod usage;
 mod workers;
 
 pub use answer::{Answer, Cell, Sheet};
+pub use cost::Cost;
 pub use cuts::Cuts;
 pub use disclosure::{Again, Finding, Grounds, Overlap, Record, Verdict, examine, row_digest};
 pub use domain::{DatasetVersion, Domain, Held, Objection};
@@ -52,13 +61,21 @@ pub use given::{Given, GivenCommand, GivenEvent, GivenId};
 pub use grant::{
     Grant, GrantCommand, GrantEvent, GrantStatus, Item, Operation, SMALLEST_CELL, Terms, Thresholds,
 };
-pub use job::{Job, JobCommand, JobEvent, JobStatus, Specification};
+pub use job::{Begin, Job, JobCommand, JobEvent, JobStatus, Specification};
+pub use jobs::Submission;
 pub use label::{Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
 pub use limits::Limits;
+pub use program::{Parameter, Program};
+pub use progress::Progress;
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
+pub use queue::Priority;
 pub use release::{Approval, Proposal, Release, ReleaseCommand, ReleaseEvent, ReleaseStatus};
 pub use rules::RULES;
 pub use sample::Sample;
+pub use schedule::{
+    Recurrence, Schedule, ScheduleCommand, ScheduleEvent, ScheduleId, ScheduleStatus,
+};
 pub use service::{Column, Explanation};
 pub use session::{Session, SessionCommand, SessionEvent};
 pub use tally::{Tally, TallyCommand, TallyEvent, TallyId};
+pub use usage::{Tariff, Usage, UsageCommand, UsageEvent, UsageId, month_of};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::OutputLimits;
+use crate::{OutputLimits, queue::Room};
 
 /// What work in the domain may use up. The law is silent on it, so it is the deployment's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,16 @@ pub struct Limits {
     pub output_rows: usize,
     /// How large, in bytes, the output of a job may be.
     pub output_bytes: usize,
+    /// How many jobs may run at the same time.
+    pub jobs_running: usize,
+    /// How many of them may be one operator's.
+    pub operator_running: usize,
+    /// How many jobs of one operator may wait.
+    pub operator_waiting: usize,
+    /// How many seconds of processors the jobs of one operator may take in a month; none: any.
+    pub operator_cpu_seconds: Option<u64>,
+    /// How often a job may be begun.
+    pub job_attempts: u32,
 }
 
 impl Default for Limits {
@@ -33,6 +43,11 @@ impl Default for Limits {
             job_seconds: 3_600,
             output_rows: 1_000_000,
             output_bytes: 256 << 20,
+            jobs_running: 4,
+            operator_running: 2,
+            operator_waiting: 100,
+            operator_cpu_seconds: None,
+            job_attempts: 3,
         }
     }
 }
@@ -46,6 +61,11 @@ impl Limits {
     /// How long a job may run.
     pub(crate) fn job(&self) -> Duration {
         Duration::from_secs(self.job_seconds)
+    }
+
+    /// How many jobs may run.
+    pub(crate) fn room(&self) -> Room {
+        Room { whole: self.jobs_running.max(1), each: self.operator_running.max(1) }
     }
 
     /// How large the output of a job may be.

@@ -65,6 +65,12 @@ rules! {
     JOB_STATE = "job-state";
     /// A job keeps within its limits.
     JOB_LIMITS = "job-limits";
+    /// Parameters of a job are typed values, put in where values stand.
+    JOB_PARAMETERS = "job-parameters";
+    /// An operator waits, runs and computes within its quota.
+    JOB_QUOTA = "job-quota";
+    /// A schedule is well formed, and moves between its states as the law foresees.
+    SCHEDULE_STATE = "schedule-state";
     /// Only the output of a finished job of the operator can be put forward for release.
     RELEASE_OF_JOB = "release-of-job";
     /// A release moves between its states as the law foresees.

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Objection,
+    cost::Meter,
     rules::{GRANT_ACTIVE, JOB_STATE},
 };
 
@@ -156,11 +157,18 @@ impl ExecutionPlan for Stoppable {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let stop = context.session_config().get_extension::<Stop>();
+        let reads = self.0.children().is_empty();
+        let meter = context.session_config().get_extension::<Meter>().filter(|_| reads);
         let stream = make_cooperative(self.0.execute(partition, context)?);
         let Some(stop) = stop else { return Ok(stream) };
         let schema = stream.schema();
         let batches = stream.map(move |batch| match stop.why() {
-            None => batch,
+            None => {
+                if let (Some(meter), Ok(batch)) = (&meter, &batch) {
+                    meter.read_rows(batch.num_rows());
+                }
+                batch
+            }
             Some(_) => Err(DataFusionError::Execution("stopped".to_owned())),
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))

@@ -13,8 +13,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 use shuyu_enclave::{
-    Cuts, Finding, Job, JobCommand, JobStatus, Proposal, Record, Release, ReleaseCommand,
-    ReleaseStatus, Specification, Verdict,
+    Begin, Cost, Cuts, Finding, Job, JobCommand, JobStatus, Priority, Program, Proposal, Record,
+    Release, ReleaseCommand, ReleaseStatus, Specification, Verdict,
 };
 use shuyu_kernel::{Actor, ContentHash, GrantId, Id, JobId, OrganisationId, PersonId, ReleaseId};
 use shuyu_law::{Law, PackVersion, Refusal};
@@ -46,7 +46,7 @@ fn act<E: Entity>(state: Option<E>, who: &Actor, command: E::Command) -> Result<
 fn specification(sql: &str) -> Specification {
     Specification {
         grant: GrantId::from_u128(1),
-        sql: sql.to_owned(),
+        program: Program::sql(sql),
         purpose: "statistics".to_owned(),
         versions: Vec::new(),
         pack: PackVersion("p".to_owned()),
@@ -61,6 +61,10 @@ fn job(package: ContentHash) -> Job {
         specification,
         author: PersonId::from_u128(1),
         operator: OrganisationId::from_u128(OPERATOR),
+        priority: Priority::Normal,
+        begin: Begin::ByHand,
+        attempts: 0,
+        cost: Cost::default(),
         status: JobStatus::Succeeded { package, rows: 1 },
     }
 }
@@ -163,13 +167,18 @@ fn only_what_is_released_is_read_out_and_only_as_it_was_reviewed() {
 fn a_job_runs_only_as_it_was_frozen_and_again_after_an_interruption() {
     let mut frozen = job(ContentHash::of(b"x"));
     frozen.status = JobStatus::Submitted;
-    let start = |sql: &str| JobCommand::Start { specification: Box::new(specification(sql)) };
+    let start = |sql: &str| JobCommand::Start {
+        specification: Box::new(specification(sql)),
+        most_attempts: 2,
+    };
     let who = actor(1, OPERATOR);
     assert_eq!(rule(act(Some(frozen.clone()), &who, start("SELECT 2"))), "job-frozen");
     let running = act(Some(frozen), &who, start("SELECT 1")).unwrap();
     assert_eq!(rule(act(Some(running.clone()), &who, start("SELECT 1"))), "job-state");
     let interrupted = act(Some(running), &who, JobCommand::Interrupt).unwrap();
-    assert!(act(Some(interrupted), &who, start("SELECT 1")).is_ok());
+    let again = act(Some(interrupted), &who, start("SELECT 1")).unwrap();
+    let interrupted = act(Some(again), &who, JobCommand::Interrupt).unwrap();
+    assert_eq!(rule(act(Some(interrupted), &who, start("SELECT 1"))), "job-limits");
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ use arrow::{
     record_batch::RecordBatch,
 };
 
-use shuyu_enclave::{Grant, Job, JobStatus, Label, Limits, Operation, Session, Specification};
+use shuyu_enclave::{
+    Grant, Job, JobStatus, Label, Limits, Operation, Session, Specification, Submission,
+};
 use shuyu_kernel::{Clock as _, ContentHash, GrantId, Id as _};
 use shuyu_law::PackVersion;
 use shuyu_store::{ActError, StreamId};
@@ -111,9 +113,11 @@ async fn a_grant_is_used_for_the_operations_that_it_names_and_no_other() {
                 Operation::Develop | Operation::Ask => {
                     world.enclave.open_session(&analyst(), grant, operation).await.err()
                 }
-                Operation::Produce => {
-                    world.enclave.submit_job(&analyst(), grant, BY_DISTRICT, "trend").await.err()
-                }
+                Operation::Produce => world
+                    .enclave
+                    .submit_job(&analyst(), grant, &Submission::sql(BY_DISTRICT, "trend"))
+                    .await
+                    .err(),
             };
             let refused = refused.map(|error| rule::<()>(Err(error))).unwrap_or_default();
             assert_eq!(refused, expected, "{operation:?} under a grant for {granted:?}");
@@ -183,7 +187,11 @@ async fn data_are_neither_written_nor_deleted_nor_kept_past_their_term() {
     ] {
         let asked = world.enclave.ask(&analyst(), session, sql).await.err();
         check(asked, "one-query", "HZ-3.5.6-3", "hangzhou/3.5.6c");
-        let job = world.enclave.submit_job(&analyst(), world.grant, sql, "a copy").await.err();
+        let job = world
+            .enclave
+            .submit_job(&analyst(), world.grant, &Submission::sql(sql, "a copy"))
+            .await
+            .err();
         check(job, "one-query", "HZ-3.5.6-3", "hangzhou/3.5.6c");
     }
     assert_eq!(manifests(world.desk()).await, before);
@@ -256,7 +264,11 @@ async fn a_sample_is_desensitised_bounded_and_nobodys_row() {
 async fn a_job_is_frozen_by_the_hash_of_all_that_it_depends_on() {
     let world = World::new("hangzhou").await;
     let submit = async |sql, purpose| {
-        let id = world.enclave.submit_job(&analyst(), world.grant, sql, purpose).await.unwrap();
+        let id = world
+            .enclave
+            .submit_job(&analyst(), world.grant, &Submission::sql(sql, purpose))
+            .await
+            .unwrap();
         let (_, job) = world.desk().find::<Job>(id).await.unwrap().unwrap();
         assert_eq!(job.frozen, job.specification.hash());
         (id, job)
@@ -361,7 +373,10 @@ async fn each_city_refuses_what_would_leave_raw_and_names_the_clause() {
         for (sql, asked, as_job) in REFUSED {
             let answer = world.enclave.ask(&analyst(), session, sql).await;
             check(sql, answer.expect_err(sql), asked);
-            let job = world.enclave.submit_job(&analyst(), world.grant, sql, "a copy").await;
+            let job = world
+                .enclave
+                .submit_job(&analyst(), world.grant, &Submission::sql(sql, "a copy"))
+                .await;
             check(sql, job.expect_err(sql), as_job);
         }
         // A small group is not shown, nor what would come to one by subtraction.
@@ -397,11 +412,17 @@ async fn rows_about_nobody_leave_as_figures_over_some_of_them() {
 #[tokio::test]
 async fn what_ended_half_done_is_interrupted_runs_again_and_leaves_nothing_behind() {
     let world = World::new("hangzhou").await;
-    let id =
-        world.enclave.submit_job(&analyst(), world.grant, BY_DISTRICT, "statistics").await.unwrap();
+    let id = world
+        .enclave
+        .submit_job(&analyst(), world.grant, &Submission::sql(BY_DISTRICT, "statistics"))
+        .await
+        .unwrap();
     // The program ends when the job has started and its output is sealed, but nothing was noted.
     let (_, job) = world.desk().find::<Job>(id).await.unwrap().unwrap();
-    let start = shuyu_enclave::JobCommand::Start { specification: Box::new(job.specification) };
+    let start = shuyu_enclave::JobCommand::Start {
+        specification: Box::new(job.specification),
+        most_attempts: 3,
+    };
     world.desk().act::<Job>(&analyst(), id, start).await.unwrap();
     let dataset = shuyu_kernel::DatasetId::from_u128(id.to_u128());
     let sealed = world.vault.put_sealed(dataset, 1, b"district,n\r\n".to_vec()).await.unwrap();
@@ -435,8 +456,11 @@ async fn under_a_suspended_grant_nothing_is_asked_sampled_submitted_run_or_put_f
     let ask = world.session(Operation::Ask).await;
     let develop = world.session(Operation::Develop).await;
     let done = world.produced(BY_DISTRICT).await;
-    let waiting =
-        world.enclave.submit_job(&analyst(), world.grant, BY_DISTRICT, "again").await.unwrap();
+    let waiting = world
+        .enclave
+        .submit_job(&analyst(), world.grant, &Submission::sql(BY_DISTRICT, "again"))
+        .await
+        .unwrap();
     let form = "data_package";
     let put = world.enclave.request_release(&analyst(), done.id, "planning", form).await.unwrap();
     let released =
@@ -453,7 +477,10 @@ async fn under_a_suspended_grant_nothing_is_asked_sampled_submitted_run_or_put_f
     let (who, it) = (analyst(), &world.enclave);
     assert_eq!(rule(it.ask(&who, ask, BY_DISTRICT).await), "grant-active");
     assert_eq!(rule(it.sample(&who, develop, "persons").await), "grant-active");
-    assert_eq!(rule(it.submit_job(&who, world.grant, BY_DISTRICT, "more").await), "grant-active");
+    assert_eq!(
+        rule(it.submit_job(&who, world.grant, &Submission::sql(BY_DISTRICT, "more")).await),
+        "grant-active"
+    );
     assert_eq!(rule(it.run_job(&who, waiting).await), "grant-active");
     assert_eq!(rule(it.request_release(&who, done.id, "more", form).await), "grant-active");
     assert_eq!(rule(it.amend_release(&who, put, "more", form).await), "grant-active");
@@ -490,7 +517,11 @@ async fn a_query_that_nests_as_deep_as_it_can_ends_no_program() {
     let session = world.session(Operation::Ask).await;
     let ask = async |sql: &str| world.enclave.ask(&analyst(), session, sql).await;
     let submit = async |sql: &str| {
-        world.enclave.submit_job(&analyst(), world.grant, sql, "deep").await.map(drop)
+        world
+            .enclave
+            .submit_job(&analyst(), world.grant, &Submission::sql(sql, "deep"))
+            .await
+            .map(drop)
     };
     let chain = |part: &str, by: &str, times| vec![part; times].join(by);
     let all_of = |times| {

@@ -32,10 +32,11 @@ use datafusion::{
     physical_plan::{stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
 use shuyu_enclave::{
-    DatasetVersion, Enclave, Item, Job, JobStatus, Limits, Objection, Operation, Source,
+    DatasetVersion, Enclave, Item, Job, JobStatus, Limits, Objection, Operation, Source, Submission,
 };
 use shuyu_kernel::JobId;
 use shuyu_store::{ActError, StreamId};
+use shuyu_testkit::Backend;
 use support::world::{World, analyst, open, rule};
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -142,7 +143,10 @@ type Outcome = JoinHandle<Result<Job, ActError>>;
 
 /// A job that has begun.
 async fn started(world: &World, enclave: &Arc<Enclave>, sql: &str) -> (JobId, Outcome) {
-    let id = enclave.submit_job(&analyst(), world.grant, sql, "under way").await.unwrap();
+    let id = enclave
+        .submit_job(&analyst(), world.grant, &Submission::sql(sql, "under way"))
+        .await
+        .unwrap();
     let domain = Arc::clone(enclave);
     let task = tokio::spawn(async move { domain.run_job(&analyst(), id).await });
     while !matches!(status(world, id).await, JobStatus::Running { .. }) {
@@ -238,6 +242,29 @@ async fn a_job_that_never_pauses_ends_within_a_second_of_the_suspension_of_its_g
     world.finish().await;
 }
 
+shuyu_testkit::on_both! {
+    async fn what_another_process_suspends_ends_here_within_a_second(backend: Backend) {
+        let _alone = alone().await;
+        let asked = Arc::new(AtomicU64::new(0));
+        let world = World::on(&backend, "hangzhou", Limits::default()).await;
+        let here = open(&world.test, world.desk().clone(), &world.vault, Limits::default());
+        let enclave = Arc::new(here.with_source(Arc::new(Endless(Arc::clone(&asked)))));
+        let there = world.test.second().await;
+        let (id, task) = started(&world, &enclave, ENDLESS).await;
+        let session = world.session(Operation::Ask).await;
+        world.suspend_at(&there).await;
+        let refused = lets_go(Instant::now(), task).await;
+        assert_eq!(rule(refused), "grant-active");
+        let cancelled = JobStatus::Cancelled { reason: "grant-active".to_owned() };
+        assert_eq!(status(&world, id).await, cancelled);
+        let ask = enclave.ask(&analyst(), session, "SELECT count(*) AS n FROM persons").await;
+        assert_eq!(rule(ask), "grant-active");
+        there.close().await;
+        drop(enclave);
+        world.finish().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_of_every_row_with_every_other_ends_when_it_must() {
     let _alone = alone().await;
@@ -324,13 +351,19 @@ async fn a_job_takes_no_more_than_its_share_of_memory() {
     let _alone = alone().await;
     let limits = Limits { share_bytes: 1 << 20, ..Limits::default() };
     let (world, enclave) = world_on(Many(200_000), limits).await;
-    let id = enclave.submit_job(&analyst(), world.grant, ENDLESS, "too large").await.unwrap();
+    let id = enclave
+        .submit_job(&analyst(), world.grant, &Submission::sql(ENDLESS, "too large"))
+        .await
+        .unwrap();
     // It counts 200 000 people in one district, whom it must remember.
     assert_eq!(rule(enclave.run_job(&analyst(), id).await), "query-completed");
     assert_eq!(status(&world, id).await, JobStatus::Failed { rule: "query-completed".to_owned() });
     let enclave = open(&world.test, world.desk().clone(), &world.vault, Limits::default());
     let enclave = enclave.with_source(Arc::new(Many(200_000)));
-    let id = enclave.submit_job(&analyst(), world.grant, ENDLESS, "not too large").await.unwrap();
+    let id = enclave
+        .submit_job(&analyst(), world.grant, &Submission::sql(ENDLESS, "not too large"))
+        .await
+        .unwrap();
     let job = enclave.run_job(&analyst(), id).await.unwrap();
     assert!(matches!(job.status, JobStatus::Succeeded { rows: 1, .. }), "{job:?}");
     world.finish().await;

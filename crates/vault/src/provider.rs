@@ -32,6 +32,7 @@ use datafusion::{
     physical_plan::{
         DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
         execution_plan::{Boundedness, EmissionType},
+        metrics::MetricsSet,
     },
 };
 use object_store::path::Path;
@@ -246,6 +247,11 @@ impl ExecutionPlan for VersionScan {
         _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
+    }
+
+    /// What was read, for the platform's own account; no operator of a query sees it.
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.inner.metrics()
     }
 
     /// More partitions by ranges of the file: nothing but its length decides.

@@ -1,7 +1,7 @@
 //! Work in the domain, and the gate.
 
 use serde_json::Value;
-use shuyu_enclave::{Grant, Operation, SMALLEST_CELL, Sheet, rules::NO_RAW_OUTPUT};
+use shuyu_enclave::{Grant, Operation, SMALLEST_CELL, Sheet, Submission, rules::NO_RAW_OUTPUT};
 use shuyu_kernel::{JobId, ReleaseId, SessionId};
 use shuyu_store::ActError;
 
@@ -216,10 +216,14 @@ impl Stage {
         }
         let sql = format!("SELECT {by}, {figures} FROM {table} GROUP BY {by} ORDER BY {by}");
         let raw = format!("SELECT * FROM {table}");
-        let refused = self.app.submit_job(&author.actor, made.grant, &raw, "a copy").await;
+        let refused =
+            self.app.submit_job(&author.actor, made.grant, &Submission::sql(raw, "a copy")).await;
         self.expect_refusal(&author.name, &format!("a job: {raw}"), refused.map(drop)).await?;
         let purpose = "figures by area for planning";
-        let id = self.app.submit_job(&author.actor, made.grant, &sql, purpose).await?;
+        let id = self
+            .app
+            .submit_job(&author.actor, made.grant, &Submission::sql(sql.clone(), purpose))
+            .await?;
         let job = self.app.run_job(&author.actor, id).await?;
         let what = format!(
             "runs a job frozen as {} on the full data; its output lies in quarantine: {sql}",

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::Duration as Span;
 use serde_json::json;
-use shuyu_enclave::{Job, JobStatus};
+use shuyu_enclave::{Job, JobStatus, Submission};
 use shuyu_kernel::{AlertId, JobId, SessionId};
 use shuyu_law::{Law, Next};
 use shuyu_oversight::{Alert, AlertCommand, AlertFinding, Severity, Source, Task};
@@ -56,7 +56,11 @@ impl Stage {
         let sql = endless(chosen);
         let job = self
             .app
-            .submit_job(&analyst.actor, made.grant, &sql, "every figure with every other")
+            .submit_job(
+                &analyst.actor,
+                made.grant,
+                &Submission::sql(sql, "every figure with every other"),
+            )
             .await?;
         let (app, actor) = (self.app.clone(), analyst.actor.clone());
         let running = tokio::spawn(async move { app.run_job(&actor, job).await.map(drop) });
@@ -111,8 +115,10 @@ impl Stage {
         self.app.call(sold.api, &sold.key, &arguments).await?;
         self.told("product_user-1", "calls the API with its key, as before").await?;
         let short = counting(chosen);
-        let job =
-            self.app.submit_job(&analyst.actor, made.grant, &short, "after the correction").await?;
+        let job = self
+            .app
+            .submit_job(&analyst.actor, made.grant, &Submission::sql(short, "after the correction"))
+            .await?;
         let done = self.app.run_job(&analyst.actor, job).await?;
         if !matches!(done.status, JobStatus::Succeeded { .. }) {
             return Err("no job runs after the suspension was lifted".into());

@@ -8,15 +8,15 @@ use arrow::{
 };
 use chrono::Duration;
 use shuyu_enclave::{
-    Enclave, Given, Grant, GrantCommand, Item, Job, Label, Limits, Operation, Release, Session,
-    SubjectKind, Tally, Terms,
+    Enclave, Given, Grant, GrantCommand, Item, Job, Label, Limits, Operation, Release, Schedule,
+    Session, SubjectKind, Submission, Tally, Terms, Usage,
 };
 use shuyu_kernel::{
     Actor, AgreementId, Clock as _, DatasetId, GrantId, Id, ResourceId, ScenarioId, SessionId,
 };
 use shuyu_law::{Law, Text};
 use shuyu_store::{ActError, Desk, Registry, StreamId, Trail};
-use shuyu_testkit::{TestDesk, actor, organisation};
+use shuyu_testkit::{Backend, TestDesk, actor, organisation};
 use shuyu_vault::{
     Dataset, DatasetCommand, DatasetSpec, FieldRole, FieldSpec, FieldType, Manifest, Vault,
 };
@@ -57,6 +57,8 @@ pub fn registry() -> Registry {
         .with::<Release>()
         .with::<Given>()
         .with::<Tally>()
+        .with::<Usage>()
+        .with::<Schedule>()
 }
 
 /// A domain with persons, who are protected, and stops, which are about nobody.
@@ -232,8 +234,13 @@ impl World {
     }
 
     pub async fn with(city: &str, limits: Limits) -> Self {
+        Self::on(&Backend::Sqlite, city, limits).await
+    }
+
+    /// The same on a database of this kind.
+    pub async fn on(backend: &Backend, city: &str, limits: Limits) -> Self {
         let law = Law::load(city).expect("an embedded pack");
-        let test = TestDesk::new(registry(), law).await;
+        let test = TestDesk::on(backend, registry(), law).await;
         let vault = Vault::local(
             &test.folder().join("vault"),
             Arc::clone(&test.clock) as _,
@@ -322,13 +329,23 @@ impl World {
     }
 
     pub async fn of_grant(&self, id: GrantId, command: GrantCommand) {
-        let unit = self.desk().unit(&Actor::system());
+        Self::of_grant_at(self.desk(), id, command).await;
+    }
+
+    async fn of_grant_at(desk: &Desk, id: GrantId, command: GrantCommand) {
+        let unit = desk.unit(&Actor::system());
         unit.follow::<Grant>(id, command, &[]).await.unwrap();
         unit.commit().await.unwrap();
     }
 
     pub async fn suspend(&self) {
-        self.of_grant(self.grant, GrantCommand::Suspend { reason: "an alert".to_owned() }).await;
+        self.suspend_at(self.desk()).await;
+    }
+
+    /// The same, by another process.
+    pub async fn suspend_at(&self, desk: &Desk) {
+        let suspend = GrantCommand::Suspend { reason: "an alert".to_owned() };
+        Self::of_grant_at(desk, self.grant, suspend).await;
     }
 
     pub async fn restore(&self) {
@@ -341,7 +358,11 @@ impl World {
 
     /// A job that has run, and its output.
     pub async fn produced(&self, sql: &str) -> Job {
-        let id = self.enclave.submit_job(&analyst(), self.grant, sql, "statistics").await.unwrap();
+        let id = self
+            .enclave
+            .submit_job(&analyst(), self.grant, &Submission::sql(sql, "statistics"))
+            .await
+            .unwrap();
         self.enclave.run_job(&analyst(), id).await.unwrap()
     }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use shuyu_casework::{Agreement, Person, Scenario, scenario};
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{
-    ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Operation, Sample, Sheet,
-    SubjectKind, Terms, default_label,
+    ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Operation, Recurrence, Sample,
+    ScheduleId, Sheet, SubjectKind, Submission, Terms, default_label,
 };
 use shuyu_kernel::{
     Actor, AgreementId, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
@@ -92,11 +92,21 @@ impl App {
         &self,
         actor: &Actor,
         grant: GrantId,
-        sql: &str,
-        purpose: &str,
+        submission: &Submission,
     ) -> Result<JobId, ActError> {
         self.check_access(actor, grant, "job.submit").await?;
-        self.enclave().submit_job(actor, grant, sql, purpose).await
+        self.enclave().submit_job(actor, grant, submission).await
+    }
+
+    /// Orders a job to be submitted again and again.
+    pub async fn order_schedule(
+        &self,
+        actor: &Actor,
+        grant: GrantId,
+        recurrence: &Recurrence,
+    ) -> Result<ScheduleId, ActError> {
+        self.check_access(actor, grant, "schedule.order").await?;
+        self.enclave().order_schedule(actor, grant, recurrence).await
     }
 
     /// Runs a frozen job on the full data; its output lies in quarantine.

@@ -66,7 +66,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     vault: Vault,
-    enclave: Enclave,
+    enclave: Arc<Enclave>,
     tokens: TokenKey,
     turns: sign_in::Turns,
     watch: tokio::sync::Mutex<watch::Watch>,
@@ -155,13 +155,13 @@ impl App {
             Arc::clone(&entropy),
         )?;
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&entropy));
-        let enclave = Enclave::open(
+        let enclave = Arc::new(Enclave::open(
             desk.clone(),
             vault.clone(),
             ids.clone(),
             deployment.pseudonym_secret()?,
             deployment.config().domain,
-        )?;
+        )?);
         Ok(Self(Arc::new(Parts {
             dir: deployment.dir().to_owned(),
             ids,
@@ -204,6 +204,11 @@ impl App {
     /// The operation domain.
     pub fn enclave(&self) -> &Enclave {
         &self.0.enclave
+    }
+
+    /// Begins jobs that wait for their turn, and those of schedules, until it is dropped.
+    pub fn work_off(&self) -> impl Future<Output = ()> + Send + 'static {
+        Arc::clone(&self.0.enclave).work_off()
     }
 
     /// The directory of the deployment.
@@ -257,6 +262,8 @@ pub fn registry() -> Registry {
         .with::<shuyu_enclave::Release>()
         .with::<shuyu_enclave::Given>()
         .with::<shuyu_enclave::Tally>()
+        .with::<shuyu_enclave::Usage>()
+        .with::<shuyu_enclave::Schedule>()
         .with::<shuyu_market::Product>()
         .with::<shuyu_market::Price>()
         .with::<shuyu_market::Subscription>()

@@ -79,7 +79,7 @@ pub async fn serve(
     let mut listener =
         TcpListener::bind(address).await.map_err(|cause| ServeError::Listen { address, cause })?;
     listening(listener.local_addr()?);
-    let watch = keep_time(app.clone());
+    let watch = [keep_time(app.clone()), tokio::spawn(app.work_off())];
     let router = router(app);
     let places = Arc::new(Semaphore::new(bounds.connections));
     let (talks, ending) = (TaskTracker::new(), CancellationToken::new());
@@ -104,7 +104,9 @@ pub async fn serve(
     ending.cancel();
     talks.close();
     talks.wait().await;
-    watch.abort();
+    for task in watch {
+        task.abort();
+    }
     Ok(())
 }
 

@@ -167,7 +167,7 @@ fn body(operation: &str, things: &Things) -> Option<Value> {
         "cutAgreement" => json!({ "trigger": "x", "reason": "x" }),
         "openSession" => json!({ "operation": "ask" }),
         "ask" | "explainQuestion" => json!({ "sql": "SELECT 1" }),
-        "submitJob" => json!({ "sql": "SELECT 1", "purpose": "x" }),
+        "submitJob" => json!({ "program": { "kind": "sql", "text": "SELECT 1" }, "purpose": "x" }),
         "requestRelease" | "amendRelease" => json!({ "purpose": "x", "form": "data_package" }),
         "approveRelease" => json!({ "content": digest }),
         "rejectRelease" => json!({ "content": digest, "reason": "x" }),

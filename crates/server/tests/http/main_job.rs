@@ -295,12 +295,13 @@ impl Job<'_> {
     pub(crate) async fn release(&self) -> String {
         let Self { app, operator, grant, table, .. } = self;
         let jobs = format!("/grants/{grant}/jobs");
-        let raw = json!({ "sql": format!("SELECT * FROM {table}"), "purpose": "a copy" });
+        let job = |sql: &str, purpose: &str| json!({ "program": { "kind": "sql", "text": sql }, "purpose": purpose });
+        let raw = job(&format!("SELECT * FROM {table}"), "a copy");
         app.post(&jobs, operator, raw).await.refused();
         let sql = format!(
             "SELECT division, COUNT(*) AS records FROM {table} GROUP BY division ORDER BY division"
         );
-        let body = json!({ "sql": sql, "purpose": "figures by area" });
+        let body = job(&sql, "figures by area");
         let job = app.post(&jobs, operator, body).await.id();
         let ran = app.post(&format!("/jobs/{job}/run"), operator, json!({})).await.good();
         assert_eq!(ran["status"], json!("succeeded"));
@@ -492,7 +493,8 @@ impl Job<'_> {
         let seen = app.get(&format!("/alerts/{alert}"), operator).await.good();
         assert_eq!(seen["severity"], json!("critical"), "who is watched is told");
         let sql = format!("SELECT division, COUNT(*) AS n FROM {table} GROUP BY division");
-        let body = json!({ "sql": sql, "purpose": "under way" });
+        let program = json!({ "kind": "sql", "text": sql });
+        let body = json!({ "program": program, "purpose": "under way" });
         let job = app.post(&format!("/grants/{grant}/jobs"), operator, body).await.id();
 
         let correcting = Errand {

@@ -22,7 +22,7 @@ async fn what_is_malformed_is_a_problem_that_says_what_is_wrong() {
         ("/cases/nonsense/withdraw", json!({ "reason": "x" }), StatusCode::BAD_REQUEST, "nonsense"),
         (
             "/grants/cas-00000000000000000000000001/jobs",
-            json!({ "sql": "", "purpose": "" }),
+            json!({ "program": { "kind": "sql", "text": "" }, "purpose": "" }),
             StatusCode::BAD_REQUEST,
             "gra-",
         ),

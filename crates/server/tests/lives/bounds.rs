@@ -3,7 +3,7 @@
 use chrono::Duration;
 use serde_json::{Map, json};
 use shuyu_casework::{Agreement, agreement};
-use shuyu_enclave::Operation;
+use shuyu_enclave::{Operation, Submission};
 use shuyu_kernel::{Actor, AgreementId, CaseId, Id as _};
 
 use crate::town::{Town, refused};
@@ -46,7 +46,8 @@ async fn who_is_named_in_a_grant_and_has_no_access_under_its_agreement_does_not_
     let session = town.app.open_session(&town.analyst(), grant, Operation::Ask).await;
     assert_eq!(refused(session), "work-by-people-with-access");
     let sql = "SELECT count(*) AS n FROM claims";
-    let job = town.app.submit_job(&town.analyst(), grant, sql, "statistics").await;
+    let job =
+        town.app.submit_job(&town.analyst(), grant, &Submission::sql(sql, "statistics")).await;
     assert_eq!(refused(job), "work-by-people-with-access");
 }
 

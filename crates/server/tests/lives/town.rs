@@ -9,8 +9,8 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
 use shuyu_casework::{Agreement, Organisation, agreement, organisation, simulate, view::View};
 use shuyu_enclave::{
-    Finding, Grant, GrantCommand, Item, Job, JobCommand, Label, Operation, Proposal, Record,
-    Release, ReleaseCommand, Specification, Terms, Verdict,
+    Begin, Finding, Grant, GrantCommand, Item, Job, JobCommand, Label, Operation, Priority,
+    Program, Proposal, Record, Release, ReleaseCommand, Specification, Terms, Verdict,
 };
 use shuyu_kernel::{
     Actor, AgreementId, CaseId, Clock, ContentHash, DatasetId, Fen, GrantId, Id, JobId,
@@ -225,7 +225,7 @@ impl Town {
         let issued = self.app.desk().find::<Grant>(grant).await.expect("reads").expect("a grant").1;
         let specification = Box::new(Specification {
             grant,
-            sql: "SELECT 1".to_owned(),
+            program: Program::sql("SELECT 1"),
             purpose: "industrial_development".to_owned(),
             versions: Vec::new(),
             pack: issued.pack.clone(),
@@ -259,8 +259,15 @@ impl Town {
                 unit.follow::<Dataset>(dataset, create, &[]).await?;
                 let commit = DatasetCommand::CommitVersion { manifest };
                 unit.follow::<Dataset>(dataset, commit, &[]).await?;
-                let start = JobCommand::Start { specification: specification.clone() };
-                let submit = JobCommand::Submit { id: job, specification, grant: issued };
+                let start =
+                    JobCommand::Start { specification: specification.clone(), most_attempts: 1 };
+                let submit = JobCommand::Submit {
+                    id: job,
+                    specification,
+                    grant: issued,
+                    priority: Priority::Normal,
+                    begin: Begin::ByHand,
+                };
                 unit.follow::<Job>(job, submit, &[]).await?;
                 unit.follow::<Job>(job, start, &[]).await?;
                 let done = JobCommand::Succeed { package, rows: 3 };

@@ -1,4 +1,4 @@
-//! The operation domain: grants, sessions, questions, samples, jobs.
+//! The operation domain: grants, sessions, questions, samples.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,9 @@ use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shuyu_enclave::{Column, Explanation, Grant, Job, JobStatus, Sample, Session, Sheet};
+use shuyu_enclave::{Column, Explanation, Grant, Sample, Session, Sheet};
 use shuyu_kernel::{
-    AgreementId, ContentHash, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId,
-    SessionId,
+    AgreementId, GrantId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -39,11 +38,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(sample))
         .routes(routes!(ask))
         .routes(routes!(explain))
-        .routes(routes!(submit_job))
-        .routes(routes!(list_jobs))
-        .routes(routes!(read_job))
-        .routes(routes!(run_job))
-        .routes(routes!(cancel_job))
 }
 
 /// What may be done under a grant.
@@ -172,53 +166,6 @@ impl From<(SessionId, Session)> for SessionView {
     }
 }
 
-/// A job.
-#[derive(Serialize, ToSchema)]
-struct JobView {
-    #[schema(value_type = String)]
-    id: JobId,
-    #[schema(value_type = String)]
-    grant: GrantId,
-    #[schema(value_type = String)]
-    author: PersonId,
-    /// The query.
-    sql: String,
-    /// What it is for.
-    purpose: String,
-    /// The digest over code, data versions and law by which it is frozen.
-    #[schema(value_type = String)]
-    frozen: ContentHash,
-    /// Where it stands: `submitted`, `running`, `succeeded`, `failed`, `cancelled`,
-    /// `interrupted`.
-    status: String,
-    /// Why it ended without an output: the rule, or what was given as the reason. Of an output
-    /// nothing is told here, not even its size.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-impl From<(JobId, Job)> for JobView {
-    fn from((id, job): (JobId, Job)) -> Self {
-        Self {
-            id,
-            grant: job.specification.grant,
-            author: job.author,
-            frozen: job.frozen,
-            status: job.status.name().to_owned(),
-            reason: match job.status {
-                JobStatus::Failed { rule } => Some(rule),
-                JobStatus::Cancelled { reason } => Some(reason),
-                JobStatus::Submitted
-                | JobStatus::Running { .. }
-                | JobStatus::Succeeded { .. }
-                | JobStatus::Interrupted => None,
-            },
-            sql: job.specification.sql,
-            purpose: job.specification.purpose,
-        }
-    }
-}
-
 reads!(
     Grant as GrantView, tag = "domain",
     list_grants: "/grants" "listGrants" "List the grants that the caller may see.",
@@ -229,12 +176,6 @@ reads!(
     list_sessions: "/sessions" "listSessions" "List the sessions that the caller may see.",
     read_session: "/sessions/{id}" "readSession" "Read a session.",
 );
-reads!(
-    Job as JobView, tag = "domain",
-    list_jobs: "/jobs" "listJobs" "List the jobs that the caller may see.",
-    read_job: "/jobs/{id}" "readJob" "Read a job; its output is not among what is read.",
-);
-
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SessionBody {
@@ -443,69 +384,6 @@ async fn explain(
     Json(body): Json<QuestionBody>,
 ) -> Result<Json<ExplanationView>, Problem> {
     Ok(Json(app.explain(&actor, id, &body.sql).await?.into()))
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct JobBody {
-    /// The query.
-    sql: String,
-    /// What it is for.
-    purpose: String,
-}
-
-/// Submit a job: it is frozen by the hash of all that it depends on.
-#[utoipa::path(
-    post, path = "/grants/{id}/jobs", operation_id = "submitJob", tag = "domain",
-    params(("id" = String, Path)), request_body = JobBody,
-    responses(
-        (status = 201, body = Made),
-        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
-    ),
-)]
-async fn submit_job(
-    State(app): State<App>,
-    Caller(actor): Caller,
-    Path(id): Path<GrantId>,
-    Json(body): Json<JobBody>,
-) -> Result<(StatusCode, Json<Made>), Problem> {
-    let job = app.submit_job(&actor, id, &body.sql, &body.purpose).await?;
-    Ok((StatusCode::CREATED, Json(Made { id: job.to_string() })))
-}
-
-/// Run a frozen job on the full data. Its output lies in quarantine, unseen.
-#[utoipa::path(
-    post, path = "/jobs/{id}/run", operation_id = "runJob", tag = "domain",
-    params(("id" = String, Path)),
-    responses(
-        (status = 200, body = JobView),
-        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
-    ),
-)]
-async fn run_job(
-    State(app): State<App>,
-    Caller(actor): Caller,
-    Path(id): Path<JobId>,
-) -> Result<Json<JobView>, Problem> {
-    Ok(Json((id, app.run_job(&actor, id).await?).into()))
-}
-
-/// Stop a job that has not ended.
-#[utoipa::path(
-    post, path = "/jobs/{id}/cancel", operation_id = "cancelJob", tag = "domain",
-    params(("id" = String, Path)), request_body = Reason,
-    responses(
-        (status = 200, body = JobView),
-        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
-    ),
-)]
-async fn cancel_job(
-    State(app): State<App>,
-    Caller(actor): Caller,
-    Path(id): Path<JobId>,
-    Json(body): Json<Reason>,
-) -> Result<Json<JobView>, Problem> {
-    Ok(Json((id, app.enclave().cancel_job(&actor, id, &body.reason).await?).into()))
 }
 
 /// Stop the use of a grant for a time. What runs under it stops at once.

@@ -7,6 +7,7 @@ mod documents;
 mod domain;
 mod evaluations;
 mod invoices;
+mod jobs;
 mod law;
 mod ledger;
 mod oversight;
@@ -34,6 +35,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(datasets::routes())
         .merge(agreements::routes())
         .merge(domain::routes())
+        .merge(jobs::routes())
         .merge(releases::routes())
         .merge(products::routes())
         .merge(subscriptions::routes())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use shuyu_enclave::{
     Grant, GrantCommand, GrantStatus, Job, JobStatus, Operation, Release, ReleaseCommand,
-    ReleaseStatus, Session,
+    ReleaseStatus, Session, Submission,
 };
 use shuyu_kernel::{Actor, ContentHash, GrantId, JobId};
 use shuyu_store::Filter;
@@ -84,7 +84,8 @@ impl World {
         let (id, grant) = self.a_grant().await?;
         let actor = self.named_by(&grant).await;
         let question = self.question(&grant);
-        let done = self.app.submit_job(&actor, id, &question, "figures by area").await;
+        let done =
+            self.app.submit_job(&actor, id, &Submission::sql(question, "figures by area")).await;
         Some(Step::new("job.submit", format!("{id} by {}: {question}", name(&actor)), done))
     }
 
