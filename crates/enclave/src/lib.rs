@@ -14,13 +14,17 @@
 //! full data, save answers of the closed class.
 
 mod answer;
+mod barrier;
+mod cells;
 mod checker;
 mod comparison;
+mod consent;
 mod cuts;
 mod disclosure;
 mod domain;
 mod enclave;
 mod engine;
+mod figures;
 mod gate;
 mod given;
 mod governed;
@@ -34,6 +38,7 @@ mod question;
 mod release;
 pub mod rules;
 mod sample;
+mod second;
 mod service;
 mod session;
 mod source;
@@ -43,6 +48,12 @@ mod text;
 mod workers;
 
 pub use answer::{Answer, Cell, Sheet};
+pub use barrier::{Barrier, Mask};
+pub use checker::produce::{Derived, Step};
+pub use consent::{
+    Change, Consent, ConsentCommand, ConsentEvent, ConsentId, Consents, ConsentsCommand,
+    ConsentsEvent, ConsentsId, Mark,
+};
 pub use cuts::Cuts;
 pub use disclosure::{Again, Finding, Grounds, Overlap, Record, Verdict, examine, row_digest};
 pub use domain::{DatasetVersion, Domain, Held, Objection};
@@ -53,12 +64,12 @@ pub use grant::{
     Grant, GrantCommand, GrantEvent, GrantStatus, Item, Operation, SMALLEST_CELL, Terms, Thresholds,
 };
 pub use job::{Job, JobCommand, JobEvent, JobStatus, Specification};
-pub use label::{Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
+pub use label::{Aggregate, Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
 pub use limits::Limits;
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
 pub use release::{Approval, Proposal, Release, ReleaseCommand, ReleaseEvent, ReleaseStatus};
 pub use rules::RULES;
 pub use sample::Sample;
-pub use service::{Column, Explanation};
+pub use service::{Basis, Column, Explanation, Reason, Told};
 pub use session::{Session, SessionCommand, SessionEvent};
 pub use tally::{Tally, TallyCommand, TallyEvent, TallyId};

@@ -257,6 +257,8 @@ pub fn registry() -> Registry {
         .with::<shuyu_enclave::Release>()
         .with::<shuyu_enclave::Given>()
         .with::<shuyu_enclave::Tally>()
+        .with::<shuyu_enclave::Consent>()
+        .with::<shuyu_enclave::Consents>()
         .with::<shuyu_market::Product>()
         .with::<shuyu_market::Price>()
         .with::<shuyu_market::Subscription>()
