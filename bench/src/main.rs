@@ -5,6 +5,7 @@
 mod authorise;
 mod commands;
 mod ingest;
+mod labels;
 mod query;
 mod report;
 mod trial_law;
@@ -76,6 +77,8 @@ enum Bench {
         #[arg(long, default_value_t = 6_000_000)]
         persons: u64,
     },
+    /// The checks of a question and of a job, beside planning the same texts unchecked.
+    Labels,
 }
 
 #[tokio::main]
@@ -110,5 +113,6 @@ async fn run(arguments: &Arguments) -> Result<Option<Report>, Failure> {
         }
         Bench::IngestOnce { csv, vault } => ingest::once(csv, vault).await.map(|()| None),
         Bench::Query { persons } => query::measure(arguments.rounds, *persons).await.map(Some),
+        Bench::Labels => labels::measure(arguments.rounds).await.map(Some),
     }
 }

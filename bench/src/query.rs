@@ -13,7 +13,9 @@ use datafusion::{
     dataframe::DataFrameWriteOptions,
     prelude::{ParquetReadOptions, SessionContext},
 };
-use shuyu_enclave::{DatasetVersion, Domain, Engine, Item, Label, Sheet, SubjectKind, Thresholds};
+use shuyu_enclave::{
+    Barrier, DatasetVersion, Domain, Engine, Item, Label, Sheet, SubjectKind, Thresholds,
+};
 use shuyu_generate::{Table, write_table};
 use shuyu_kernel::{DatasetId, Id as _, ResourceId, SystemClock, SystemEntropy};
 use shuyu_vault::{Manifest, Vault};
@@ -142,7 +144,7 @@ impl Governed {
         let thresholds = Thresholds {
             persons: 10,
             enterprises: 10,
-            dominance_percent: 40,
+            dominance_percent: 25,
             sample_max_percent: None,
         };
         let answer =
@@ -161,6 +163,8 @@ fn item(manifest: &Manifest) -> Item {
         columns: COLUMNS.iter().map(ToString::to_string).zip(labels).collect::<BTreeMap<_, _>>(),
         subject_key: Some("id_number".to_owned()),
         subject_kind: Some(SubjectKind::Person),
+        facts: BTreeMap::new(),
+        barrier: Barrier::default(),
     }
 }
 

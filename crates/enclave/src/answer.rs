@@ -2,27 +2,28 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use arrow::{
-    array::{Array, AsArray},
-    datatypes::{DataType, Decimal128Type, Int64Type},
+    array::AsArray,
+    datatypes::{DataType, Int64Type},
     record_batch::RecordBatch,
 };
 use datafusion::{
-    common::{Column, Result as EngineResult, ScalarValue, plan_datafusion_err},
+    common::{Column, Result as EngineResult, plan_datafusion_err},
     dataframe::DataFrame,
-    functions_aggregate::expr_fn::{count, count_distinct, max, min, sum},
+    datasource::provider_as_source,
+    functions_aggregate::expr_fn::{count, count_distinct},
     logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit, try_cast},
-    prelude::col,
 };
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Domain, Label, Objection, SMALLEST_CELL, SubjectKind, Thresholds,
-    checker::ask::{Checked, code},
+    Domain, Held, Label, Objection, SubjectKind, Thresholds,
+    cells::{self, Values},
+    checker::ask::Checked,
     domain::constant_error,
     question::{Code, ColumnOf, Figure, Layout, Question, Shown},
     rules::JOIN_COLUMNS,
@@ -116,25 +117,6 @@ impl Answer {
     }
 }
 
-/// What the engine finds of one cell. It never leaves this module unless the cell is shown.
-#[derive(Debug, Clone, Default)]
-struct Found {
-    rows: u64,
-    measures: Vec<FoundMeasure>,
-    /// Subjects, and for each measure contributors, by subject kind: the least of each.
-    subjects: BTreeMap<SubjectKind, u64>,
-    contributors: BTreeMap<SubjectKind, Vec<u64>>,
-    /// Whether a measure is negative for, dominated by, or equal for all of, some subjects.
-    open: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct FoundMeasure {
-    present: u64,
-    sum: i128,
-    scale: i8,
-}
-
 /// Facts of immutable dataset versions that need to be found out once.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
@@ -153,13 +135,13 @@ pub(crate) struct KeyFacts {
 type Checks<T> = Result<T, Objection>;
 
 /// One protected table of a question.
-struct Protected {
-    kind: SubjectKind,
-    key: Column,
-    of: ColumnOf,
+pub(crate) struct Protected {
+    pub(crate) kind: SubjectKind,
+    pub(crate) key: Column,
+    pub(crate) of: ColumnOf,
 }
 
-fn protected(domain: &Domain, checked: &Checked) -> Vec<Protected> {
+pub(crate) fn protected(domain: &Domain, checked: &Checked) -> Vec<Protected> {
     let mut all: Vec<Protected> = Vec::new();
     for table in domain.tables.values() {
         if !checked.question.relation.sources.contains(&table.version) {
@@ -188,7 +170,7 @@ fn protected(domain: &Domain, checked: &Checked) -> Vec<Protected> {
     kept
 }
 
-async fn batches(domain: &Domain, plan: LogicalPlan) -> EngineResult<Vec<RecordBatch>> {
+pub(crate) async fn batches(domain: &Domain, plan: LogicalPlan) -> EngineResult<Vec<RecordBatch>> {
     let mut stream = DataFrame::new(domain.state.clone(), plan).execute_stream().await?;
     let mut all = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -197,74 +179,50 @@ async fn batches(domain: &Domain, plan: LogicalPlan) -> EngineResult<Vec<RecordB
     Ok(all)
 }
 
-fn integers(batch: &RecordBatch, name: &str) -> EngineResult<Vec<u64>> {
+pub(crate) fn integers(batch: &RecordBatch, name: &str) -> EngineResult<Vec<u64>> {
     let array = batch.column_by_name(name).ok_or_else(|| plan_datafusion_err!("no column"))?;
     let array = arrow::compute::cast(array, &DataType::Int64)?;
     Ok(array.as_primitive::<Int64Type>().iter().map(|n| n.unwrap_or(0).cast_unsigned()).collect())
 }
 
 impl Facts {
-    /// What holds of a column.
-    async fn of(
-        &self,
-        domain: &Domain,
-        plan: &Arc<LogicalPlan>,
-        of: &ColumnOf,
-        column: &Column,
-    ) -> EngineResult<KeyFacts> {
-        if let Some(known) = self.known(of) {
+    /// What holds of a column, over all rows of its version: less would hold of those that a grant
+    /// lets through, and could not be kept for another grant.
+    pub(crate) async fn of(&self, domain: &Domain, of: &ColumnOf) -> Checks<KeyFacts> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied();
+        if let Some(known) = known {
             return Ok(known);
         }
-        let scan = scan_of(plan, column).unwrap_or_else(|| Arc::clone(plan));
-        self.find(domain, scan, of, column).await
-    }
-
-    /// What was found out of a column.
-    pub(crate) fn known(&self, of: &ColumnOf) -> Option<KeyFacts> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(of).copied()
-    }
-
-    /// Finds out, by reading it, what holds of a column of a scan.
-    pub(crate) async fn find(
-        &self,
-        domain: &Domain,
-        scan: Arc<LogicalPlan>,
-        of: &ColumnOf,
-        column: &Column,
-    ) -> EngineResult<KeyFacts> {
-        let key = Expr::Column(column.clone());
-        let counted = LogicalPlanBuilder::new_from_arc(scan)
-            .aggregate(
-                Vec::<Expr>::new(),
-                [
-                    count(lit(1_i64)).alias("__rows"),
-                    count(key.clone()).alias("__all"),
-                    count_distinct(key).alias("__distinct"),
-                ],
-            )?
-            .build()?;
-        let mut found = None;
-        for batch in batches(domain, counted).await?.iter().filter(|it| it.num_rows() > 0) {
-            let all = integers(batch, "__all")?;
-            found = Some(KeyFacts {
-                unique: all == integers(batch, "__distinct")?,
-                complete: all == integers(batch, "__rows")?,
-            });
-        }
-        let facts = found.ok_or_else(|| plan_datafusion_err!("an aggregate without a row"))?;
+        let held = domain.held(of.source, &BTreeSet::from([of.column.clone()])).await?;
+        let found = find(domain, held, &of.column).await;
+        let facts = found.map_err(|error| constant_error(&error))?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), facts);
         Ok(facts)
     }
 }
 
-/// The scan, under its alias if it has one, that a column comes from.
-fn scan_of(plan: &Arc<LogicalPlan>, column: &Column) -> Option<Arc<LogicalPlan>> {
-    match plan.as_ref() {
-        LogicalPlan::Join(join) => {
-            scan_of(&join.left, column).or_else(|| scan_of(&join.right, column))
-        }
-        _table => plan.schema().has_column(column).then(|| Arc::clone(plan)),
+/// Finds out, by reading it, what holds of a column.
+async fn find(domain: &Domain, held: Held, column: &str) -> EngineResult<KeyFacts> {
+    let key = Expr::Column(Column::new(Some("t"), column));
+    let counted = LogicalPlanBuilder::scan("t", provider_as_source(held.table), None)?
+        .aggregate(
+            Vec::<Expr>::new(),
+            [
+                count(lit(1_i64)).alias("__rows"),
+                count(key.clone()).alias("__all"),
+                count_distinct(key).alias("__distinct"),
+            ],
+        )?
+        .build()?;
+    let mut found = None;
+    for batch in batches(domain, counted).await?.iter().filter(|it| it.num_rows() > 0) {
+        let all = integers(batch, "__all")?;
+        found = Some(KeyFacts {
+            unique: all == integers(batch, "__distinct")?,
+            complete: all == integers(batch, "__rows")?,
+        });
     }
+    found.ok_or_else(|| plan_datafusion_err!("an aggregate without a row"))
 }
 
 /// Refuses a join that would multiply the rows of both sides.
@@ -272,13 +230,7 @@ pub(crate) async fn check_fan_out(domain: &Domain, facts: &Facts, checked: &Chec
     for (left, right) in &checked.question.relation.joins {
         let mut unique = false;
         for of in [left, right] {
-            if let Some(column) = checked.columns.get(of) {
-                unique |= facts
-                    .of(domain, &checked.base, of, column)
-                    .await
-                    .map_err(|error| constant_error(&error))?
-                    .unique;
-            }
+            unique |= facts.of(domain, of).await?.unique;
         }
         if !unique {
             return Err(Objection::new(
@@ -315,78 +267,6 @@ pub(crate) fn exact(plan: &LogicalPlan, column: &Column) -> EngineResult<Expr> {
     })
 }
 
-/// The plan that finds, for each group, subjects, rows and the figures of each measure.
-fn cells_plan(
-    filtered: &Arc<LogicalPlan>,
-    groups: &[Expr],
-    measures: &[Expr],
-    key: Option<&Column>,
-    one_row_each: bool,
-) -> EngineResult<LogicalPlan> {
-    let rows = LogicalPlanBuilder::new_from_arc(Arc::clone(filtered));
-    let named = |prefix: &str, index: usize| format!("{prefix}{index}");
-    let group_names: Vec<String> = (0..groups.len()).map(|index| named("__g", index)).collect();
-    let Some(key) = key.filter(|_| !one_row_each) else {
-        // Each row is a subject: nothing is counted twice under two names.
-        let mut aggregates = vec![count(lit(1_i64)).alias("__rows")];
-        let mut columns: Vec<Expr> = group_names.iter().map(col).collect();
-        columns.extend([col("__rows").alias("__subjects"), col("__rows")]);
-        for (index, measure) in measures.iter().enumerate() {
-            let present = named("__present", index);
-            columns.extend([col(&present).alias(named("__contributors", index)), col(&present)]);
-            aggregates.push(count(measure.clone()).alias(present));
-            for (name, figure) in [
-                ("__sum", sum(measure.clone())),
-                ("__min", min(measure.clone())),
-                ("__max", max(measure.clone())),
-            ] {
-                aggregates.push(figure.alias(named(name, index)));
-                columns.push(col(named(name, index)));
-            }
-        }
-        let groups: Vec<Expr> = groups
-            .iter()
-            .zip(&group_names)
-            .map(|(group, name)| group.clone().alias(name))
-            .collect();
-        return rows.aggregate(groups, aggregates)?.project(columns)?.build();
-    };
-    let mut inner_groups: Vec<Expr> =
-        groups.iter().zip(&group_names).map(|(group, name)| group.clone().alias(name)).collect();
-    inner_groups.push(Expr::Column(key.clone()).alias("__subject"));
-    let mut inner = vec![count(lit(1_i64)).alias("__n")];
-    for (index, measure) in measures.iter().enumerate() {
-        inner.extend([
-            count(measure.clone()).alias(named("__p", index)),
-            sum(measure.clone()).alias(named("__s", index)),
-        ]);
-    }
-    let mut outer = vec![count(lit(1_i64)).alias("__subjects"), sum(col("__n")).alias("__rows")];
-    for index in 0..measures.len() {
-        let of_subject = || col(named("__s", index));
-        outer.extend([
-            count(of_subject()).alias(named("__contributors", index)),
-            sum(col(named("__p", index))).alias(named("__present", index)),
-            sum(of_subject()).alias(named("__sum", index)),
-            min(of_subject()).alias(named("__min", index)),
-            max(of_subject()).alias(named("__max", index)),
-        ]);
-    }
-    rows.aggregate(inner_groups, inner)?
-        .aggregate(group_names.iter().map(col).collect::<Vec<_>>(), outer)?
-        .build()
-}
-
-/// The value of a decimal column at a row, with its scale.
-fn decimal(batch: &RecordBatch, name: &str, row: usize) -> EngineResult<Option<(i128, i8)>> {
-    let array = batch.column_by_name(name).ok_or_else(|| plan_datafusion_err!("no column"))?;
-    let DataType::Decimal128(_, scale) = array.data_type() else {
-        return Err(plan_datafusion_err!("not a decimal"));
-    };
-    let array = array.as_primitive::<Decimal128Type>();
-    Ok(array.is_valid(row).then(|| (array.value(row), *scale)))
-}
-
 /// Answers a checked question.
 ///
 /// # Errors
@@ -399,16 +279,19 @@ pub(crate) async fn answer(
     thresholds: &Thresholds,
 ) -> Checks<Answer> {
     check_fan_out(domain, facts, checked).await?;
-    let found = find_cells(domain, facts, checked, thresholds)
-        .await
-        .map_err(|error| constant_error(&error))?;
+    let found = cells::find(domain, facts, checked, thresholds).await?;
     let question = checked.question.clone();
+    let mut values = Values::new();
+    for figure in &question.figures {
+        if let Figure::Distinct(of) = figure {
+            values.insert(of.clone(), distinct(domain, facts, checked, of, thresholds).await?);
+        }
+    }
     let declared = declared_codes(domain, &question);
-    let measures: Vec<&ColumnOf> = measures_of(&question).into_iter().collect();
     let mut cells: Vec<Cell> = found
         .into_iter()
         .filter(|(codes, _)| is_declared(codes, &declared))
-        .filter_map(|(codes, found)| shown(&question, &measures, codes, &found, thresholds))
+        .filter_map(|(codes, found)| found.shown(&question, codes, &values, thresholds))
         .collect();
     cells.sort_by(|left, right| left.codes.cmp(&right.codes));
     let withheld = declared
@@ -419,7 +302,38 @@ pub(crate) async fn answer(
     Ok(Answer { question, cells, withheld })
 }
 
-fn measures_of(question: &Question) -> BTreeSet<&ColumnOf> {
+/// For each cell, how many values of a dimension would be shown if it were a group: a count of all
+/// would tell that there are small ones.
+async fn distinct(
+    domain: &Domain,
+    facts: &Facts,
+    checked: &Checked,
+    of: &ColumnOf,
+    thresholds: &Thresholds,
+) -> Checks<BTreeMap<Vec<Code>, u64>> {
+    let mut finer = checked.clone();
+    finer.question.groups.insert(of.clone());
+    finer.question.figures = BTreeSet::from([Figure::Rows]);
+    let is_group = checked.question.groups.contains(of);
+    let place = finer.question.groups.iter().position(|group| group == of).unwrap_or(0);
+    let declared = declared_codes(domain, &finer.question);
+    let mut counts: BTreeMap<Vec<Code>, u64> = BTreeMap::new();
+    for (codes, found) in cells::find(domain, facts, &finer, thresholds).await? {
+        let is_value = codes.get(place).is_some_and(Option::is_some);
+        let shown = is_declared(&codes, &declared)
+            && found.shown(&finer.question, codes.clone(), &Values::new(), thresholds).is_some();
+        if is_value && shown {
+            let mut cell = codes;
+            if !is_group {
+                cell.remove(place);
+            }
+            *counts.entry(cell).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+pub(crate) fn measures_of(question: &Question) -> BTreeSet<&ColumnOf> {
     question.figures.iter().filter_map(Figure::measure).collect()
 }
 
@@ -456,180 +370,4 @@ fn is_declared(codes: &[Code], declared: &[Option<BTreeSet<Code>>]) -> bool {
         .iter()
         .zip(declared)
         .all(|(code, declared)| declared.as_ref().is_none_or(|declared| declared.contains(code)))
-}
-
-async fn find_cells(
-    domain: &Domain,
-    facts: &Facts,
-    checked: &Checked,
-    thresholds: &Thresholds,
-) -> EngineResult<BTreeMap<Vec<Code>, Found>> {
-    let column = |of: &ColumnOf| -> EngineResult<&Column> {
-        checked.columns.get(of).ok_or_else(|| plan_datafusion_err!("no column"))
-    };
-    let groups: Vec<Expr> = checked
-        .question
-        .groups
-        .iter()
-        .map(|of| Ok(Expr::Column(column(of)?.clone())))
-        .collect::<EngineResult<_>>()?;
-    let measures: Vec<Expr> = measures_of(&checked.question)
-        .into_iter()
-        .map(|of| exact(&checked.filtered, column(of)?))
-        .collect::<EngineResult<_>>()?;
-    let tables = protected(domain, checked);
-    let is_alone = checked.question.relation.sources.len() == 1;
-    let mut filtered = LogicalPlanBuilder::new_from_arc(Arc::clone(&checked.filtered));
-    let mut one_row_each = Vec::with_capacity(tables.len());
-    for table in &tables {
-        let known = if is_alone {
-            Some(facts.of(domain, &checked.base, &table.of, &table.key).await?)
-        } else {
-            None
-        };
-        // Rows without a subject belong to nobody: they are in no cell, under no count. Where
-        // every row is known to have one, the key need not even be read.
-        if !known.is_some_and(|key| key.complete) {
-            filtered = filtered.filter(Expr::Column(table.key.clone()).is_not_null())?;
-        }
-        one_row_each.push(known.is_some_and(|key| key.unique));
-    }
-    let filtered = Arc::new(filtered.build()?);
-    let mut cells: BTreeMap<Vec<Code>, Found> = BTreeMap::new();
-    for (table, one_row_each) in tables.iter().zip(one_row_each) {
-        let plan = cells_plan(&filtered, &groups, &measures, Some(&table.key), one_row_each)?;
-        let kind = Some(table.kind);
-        for batch in batches(domain, plan).await? {
-            read_cells(&batch, groups.len(), measures.len(), kind, thresholds, &mut cells)?;
-        }
-    }
-    if tables.is_empty() {
-        // The rows are about nobody, so they are counted themselves.
-        let plan = cells_plan(&filtered, &groups, &measures, None, true)?;
-        for batch in batches(domain, plan).await? {
-            read_cells(&batch, groups.len(), measures.len(), None, thresholds, &mut cells)?;
-        }
-    }
-    Ok(cells)
-}
-
-fn read_cells(
-    batch: &RecordBatch,
-    groups: usize,
-    measures: usize,
-    kind: Option<SubjectKind>,
-    thresholds: &Thresholds,
-    cells: &mut BTreeMap<Vec<Code>, Found>,
-) -> EngineResult<()> {
-    let missing = || plan_datafusion_err!("no column");
-    let (subjects, rows) = (integers(batch, "__subjects")?, integers(batch, "__rows")?);
-    let mut counts = Vec::with_capacity(measures);
-    for index in 0..measures {
-        counts.push((
-            integers(batch, &format!("__contributors{index}"))?,
-            integers(batch, &format!("__present{index}"))?,
-        ));
-    }
-    for row in 0..batch.num_rows() {
-        let codes: Vec<Code> = (0..groups)
-            .map(|index| {
-                let array = batch.column_by_name(&format!("__g{index}")).ok_or_else(missing)?;
-                code(&ScalarValue::try_from_array(array, row)?).ok_or_else(missing)
-            })
-            .collect::<EngineResult<_>>()?;
-        let at = |numbers: &[u64]| numbers.get(row).copied().unwrap_or(0);
-        let found = cells.entry(codes).or_default();
-        found.rows = at(&rows);
-        if let Some(kind) = kind {
-            let least = found.subjects.entry(kind).or_insert(u64::MAX);
-            *least = (*least).min(at(&subjects));
-            let contributors = counts.iter().map(|(contributors, _)| at(contributors)).collect();
-            found.contributors.insert(kind, contributors);
-        }
-        found.measures.clear();
-        for (index, (_, present)) in counts.iter().enumerate() {
-            let value = |name: &str| decimal(batch, &format!("{name}{index}"), row);
-            let (total, least, most) = (value("__sum")?, value("__min")?, value("__max")?);
-            let (Some((sum, scale)), Some((least, _)), Some((most, _))) = (total, least, most)
-            else {
-                // Nobody has the measure, so nothing of it is shown.
-                found.open = true;
-                found.measures.push(FoundMeasure::default());
-                continue;
-            };
-            let limit = i128::from(thresholds.dominance_percent);
-            // Dominance is not defined where contributions are negative: such cells stay closed.
-            found.open |= kind.is_some()
-                && (least < 0
-                    || least == most
-                    || most.saturating_mul(100) > sum.saturating_mul(limit));
-            found.measures.push(FoundMeasure { present: at(present), sum, scale });
-        }
-    }
-    Ok(())
-}
-
-/// The cell as it is shown, if it may be.
-fn shown(
-    question: &Question,
-    measures: &[&ColumnOf],
-    codes: Vec<Code>,
-    found: &Found,
-    thresholds: &Thresholds,
-) -> Option<Cell> {
-    // Rows about nobody: a cell of one is that row.
-    let is_row = found.subjects.is_empty() && found.rows < u64::from(SMALLEST_CELL);
-    if found.open || is_row {
-        return None;
-    }
-    for (kind, subjects) in &found.subjects {
-        let least = u64::from(thresholds.of(*kind));
-        if *subjects < least {
-            return None;
-        }
-        for contributors in found.contributors.get(kind).into_iter().flatten() {
-            let absent = subjects - contributors.min(subjects);
-            if *contributors < least || (absent > 0 && absent < least) {
-                return None;
-            }
-        }
-    }
-    let measure = |of: &ColumnOf| {
-        measures.iter().position(|other| *other == of).and_then(|index| found.measures.get(index))
-    };
-    let figures = question
-        .figures
-        .iter()
-        .map(|figure| match figure {
-            Figure::Rows => Some(found.rows.to_string()),
-            Figure::Subjects(_) => found.subjects.values().min().map(ToString::to_string),
-            Figure::Present(of) => measure(of).map(|found| found.present.to_string()),
-            Figure::Sum(of) => measure(of).map(|found| decimal_text(found.sum, found.scale)),
-            Figure::Mean(of) => measure(of).and_then(mean_text),
-        })
-        .collect::<Option<Vec<String>>>()?;
-    Some(Cell {
-        codes,
-        figures,
-        rows: found.rows,
-        subjects: found.subjects.values().copied().min().unwrap_or(0),
-    })
-}
-
-/// A decimal of which `scale` digits stand after the point.
-fn decimal_text(value: i128, scale: i8) -> String {
-    let scale = usize::from(scale.max(0).unsigned_abs());
-    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
-    let (whole, part) = digits.split_at(digits.len() - scale);
-    let sign = if value < 0 { "-" } else { "" };
-    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
-}
-
-/// The mean, rounded half up to two places: finer digits would tell the number behind it.
-fn mean_text(found: &FoundMeasure) -> Option<String> {
-    let count = i128::from(found.present);
-    let unit = 10_i128.checked_pow(u32::from(found.scale.max(0).unsigned_abs()))?;
-    let hundredths = found.sum.checked_mul(100)?;
-    let divisor = unit.checked_mul(count).filter(|divisor| *divisor > 0)?;
-    Some(decimal_text((hundredths + divisor / 2).div_euclid(divisor), 2))
 }

@@ -1,14 +1,18 @@
-//! The switch: what runs under a grant stops when the grant does, and a job when it is cancelled.
+//! The switch: what runs under a grant stops when the grant does, a job when it is cancelled, and
+//! what runs on rows that rest on consents when one of them is withdrawn.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
-use shuyu_kernel::{GrantId, JobId};
-use shuyu_store::{Committed, Desk};
-use tokio::sync::broadcast::error::RecvError;
+use shuyu_kernel::{GrantId, JobId, ScenarioId};
+use shuyu_store::{Committed, Desk, Entity as _};
+use tokio::sync::{Notify, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
+
+use crate::{Consents, consent::Book, stop::Stop};
 
 /// One token for each grant that something runs under, and one for each job that runs.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +22,8 @@ pub struct Cuts(Arc<Mutex<Tokens>>);
 struct Tokens {
     grants: HashMap<GrantId, CancellationToken>,
     jobs: HashMap<JobId, CancellationToken>,
+    /// Told when a consent is withdrawn.
+    withdrawn: Arc<Notify>,
 }
 
 impl Cuts {
@@ -42,6 +48,31 @@ impl Cuts {
         self.lock().jobs.remove(&job);
     }
 
+    /// Ends a piece of work when a consent on which it rests is withdrawn, for as long as it goes
+    /// on. `number` is how many changes there had been when consents were read: work that has begun
+    /// since rests on later ones, and goes on. What another process notes is asked for.
+    pub(crate) async fn watch_consents(
+        self,
+        book: Book,
+        scenario: ScenarioId,
+        number: u64,
+        work: Weak<Stop>,
+    ) {
+        /// Within a second, with time to spare.
+        const EVERY: Duration = Duration::from_millis(250);
+        let withdrawn = Arc::clone(&self.lock().withdrawn);
+        while work.strong_count() > 0 {
+            let told = withdrawn.notified();
+            if !book.stands(scenario, number).await {
+                if let Some(work) = work.upgrade() {
+                    work.withdraw();
+                }
+                return;
+            }
+            let _ = tokio::time::timeout(EVERY, told).await;
+        }
+    }
+
     /// Stops everything that runs under a grant. What begins later reads the grant's state anew.
     pub fn cut(&self, grant: GrantId) {
         let token = self.lock().grants.remove(&grant);
@@ -52,7 +83,7 @@ impl Cuts {
 
     /// Stops everything.
     pub fn cut_all(&self) {
-        for token in std::mem::take(&mut *self.lock()).grants.into_values() {
+        for token in std::mem::take(&mut self.lock().grants).into_values() {
             token.cancel();
         }
     }
@@ -73,6 +104,7 @@ impl Cuts {
                     token.cancel();
                 }
             }
+            (Consents::KIND, Some("Lost")) => self.lock().withdrawn.notify_waiters(),
             _other => {}
         }
     }

@@ -16,11 +16,12 @@ use datafusion::{
     sql::parser::Statement,
 };
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::DatasetId;
-use shuyu_law::{Law, Refusal, Rule};
+use shuyu_kernel::{DatasetId, ScenarioId};
+use shuyu_law::{Cause, Law, Refusal, Rule};
 
 use crate::{
-    Item, Parameter, SubjectKind,
+    ColumnOf, Item, Mark, Parameter, SubjectKind,
+    consent::{Book, Consented, History},
     cost::Meter,
     enclave::Source,
     governed::Governed,
@@ -47,16 +48,34 @@ pub struct Objection {
     pub rule: Rule,
     /// What is wrong, and what would pass.
     pub detail: String,
+    /// Which column would reach what by which way, and what would pass instead.
+    pub cause: Cause,
 }
 
 impl Objection {
     pub(crate) fn new(rule: Rule, detail: impl Into<String>) -> Self {
-        Self { rule, detail: detail.into() }
+        Self { rule, detail: detail.into(), cause: Cause::default() }
+    }
+
+    /// Names the column, as `table.column`, and the nodes on its way, from the scan upwards.
+    #[must_use]
+    pub(crate) fn about(mut self, column: impl Into<String>, path: &[&str]) -> Self {
+        self.cause.column = Some(column.into());
+        self.cause.path = path.iter().map(|step| (*step).to_owned()).collect();
+        self
+    }
+
+    /// Says what would pass instead.
+    #[must_use]
+    pub(crate) fn passing(mut self, what: impl Into<String>) -> Self {
+        self.cause.passes = Some(what.into());
+        self
     }
 
     /// The refusal under a law.
     pub fn refusal(&self, law: &Law) -> Refusal {
-        law.refuse(self.rule, &[]).because(self.detail.clone())
+        let refusal = law.refuse(self.rule, &[]).because(self.detail.clone());
+        if self.cause == Cause::default() { refusal } else { refusal.caused(self.cause.clone()) }
     }
 }
 
@@ -81,6 +100,17 @@ pub(crate) struct Table {
     pub(crate) version: DatasetVersion,
     /// The granted columns as they lie in the vault.
     pub(crate) provider: Arc<dyn TableProvider>,
+    /// The consents by which its rows are chosen, if they are.
+    pub(crate) consented: Option<Consented>,
+}
+
+impl Table {
+    /// The values that its rows must have.
+    pub(crate) fn scope(&self) -> impl Iterator<Item = (ColumnOf, BTreeSet<String>)> {
+        self.item.barrier.scope.iter().map(|(column, values)| {
+            (ColumnOf { source: self.version, column: column.clone() }, values.clone())
+        })
+    }
 }
 
 /// A dataset version as the platform itself holds it, to compare answers with: no query names it.
@@ -99,7 +129,12 @@ pub struct Domain {
     pub(crate) tables: BTreeMap<String, Table>,
     /// Where other versions and columns are found, which answers given before are about.
     source: Option<Arc<dyn Source>>,
+    /// Where consents are found, by which the rows of those answers were chosen.
+    book: Option<Book>,
 }
+
+/// The consents to each scenario that a grant's tables are chosen by.
+pub(crate) type Histories = BTreeMap<ScenarioId, Arc<History>>;
 
 impl std::fmt::Debug for Domain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -108,7 +143,8 @@ impl std::fmt::Debug for Domain {
 }
 
 impl Domain {
-    /// The granted tables, each with its full data.
+    /// The granted tables, each with its full data behind its barrier. Where rows are chosen by
+    /// consents, nobody has consented.
     ///
     /// # Errors
     ///
@@ -117,15 +153,30 @@ impl Domain {
         runtime: Arc<RuntimeEnv>,
         tables: Vec<(Item, DatasetVersion, Arc<dyn TableProvider>)>,
     ) -> Result<Self, Objection> {
+        Self::consented(runtime, tables, &Histories::new())
+    }
+
+    /// The same, with rows of those who have consented.
+    pub(crate) fn consented(
+        runtime: Arc<RuntimeEnv>,
+        tables: Vec<(Item, DatasetVersion, Arc<dyn TableProvider>)>,
+        histories: &Histories,
+    ) -> Result<Self, Objection> {
         let schema = MemorySchemaProvider::new();
         let mut granted = BTreeMap::new();
         for (item, version, provider) in tables {
-            let governed = Governed::new(Arc::clone(&provider), &item)
+            let consented = item.barrier.consent.and_then(|scenario| {
+                let (history, key) = (histories.get(&scenario)?, item.subject_key.clone()?);
+                let mark = Mark { scenario, number: history.number, key };
+                Some(Consented { history: Arc::clone(history), mark })
+            });
+            let governed = Governed::new(Arc::clone(&provider), &item, consented.clone())
                 .map_err(|error| constant_error(&error))?;
             schema
                 .register_table(item.table.clone(), Arc::new(governed))
                 .map_err(|error| constant_error(&error))?;
-            granted.insert(item.table.clone(), Table { item, version, provider });
+            let name = item.table.clone();
+            granted.insert(name, Table { item, version, provider, consented });
         }
         let catalog = MemoryCatalogProvider::new();
         let list = MemoryCatalogProviderList::new();
@@ -151,7 +202,7 @@ impl Domain {
             .with_table_functions(std::collections::HashMap::new())
             .with_file_formats(Vec::new())
             .build();
-        Ok(Self { state, tables: granted, source: None })
+        Ok(Self { state, tables: granted, source: None, book: None })
     }
 
     /// The same tables, for work that ends when it must.
@@ -167,8 +218,14 @@ impl Domain {
     }
 
     /// The same tables, beside all that answers given before are about.
-    pub(crate) fn beside(self, source: Arc<dyn Source>) -> Self {
-        Self { source: Some(source), ..self }
+    pub(crate) fn beside(self, source: Arc<dyn Source>, book: Book) -> Self {
+        Self { source: Some(source), book: Some(book), ..self }
+    }
+
+    /// The consents to a scenario, as they are and were.
+    pub(crate) async fn history(&self, scenario: ScenarioId) -> Result<Arc<History>, Objection> {
+        let book = self.book.as_ref().ok_or_else(not_comparable)?;
+        book.history(scenario).await.map(Arc::new).map_err(|_| not_comparable())
     }
 
     /// A dataset version with these columns, whatever the grant holds of it, to compare answers.

@@ -15,21 +15,22 @@ use datafusion::{
     },
 };
 use serde_json::json;
-use shuyu_kernel::{Actor, ContentHash, DatasetId, GrantId, Ids, SessionId};
+use shuyu_kernel::{Actor, ContentHash, DatasetId, GrantId, Ids, ScenarioId, SessionId};
 use shuyu_store::{ActError, Desk, Entry, StreamId, Unit};
 use shuyu_vault::Vault;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Answer, Asked, Cuts, DatasetVersion, Domain, Engine, Given, GivenId, Grant, Held, Item, Limits,
-    Objection, Operation, Session, Sheet, Tally, TallyId,
+    Answer, Asked, Consents, ConsentsId, Cuts, DatasetVersion, Domain, Engine, Given, GivenId,
+    Grant, Held, Item, Limits, Objection, Operation, Session, Sheet, Tally, TallyId, Thresholds,
+    consent::{Book, Pseudonyms},
     cost::Meters,
-    domain::not_comparable,
+    domain::{Histories, not_comparable},
     given::GivenCommand,
     memory::share_of,
     queue::Queue,
-    rules::{GRANT_TERM, JOB_LIMITS, NO_RAW_OUTPUT, SESSION_OPEN},
+    rules::{CONSENT_STANDS, GRANT_TERM, JOB_LIMITS, NO_RAW_OUTPUT, SESSION_OPEN},
     source::VaultSource,
     stop::Stop,
     tally::TallyCommand,
@@ -70,6 +71,7 @@ pub struct Enclave {
     pub(crate) meters: Meters,
     /// Told when a job waits that begins in turn.
     pub(crate) begun: Arc<Notify>,
+    pub(crate) pseudonyms: Pseudonyms,
     source: Arc<dyn Source>,
     runtime: Arc<RuntimeEnv>,
 }
@@ -86,13 +88,32 @@ pub(crate) struct Opening {
     runtime: Arc<RuntimeEnv>,
     items: Vec<Item>,
     stop: Arc<Stop>,
+    book: Book,
+    cuts: Cuts,
 }
 
 impl Opening {
     /// The granted tables at their current versions, and nothing else.
     pub(crate) async fn domain(self) -> Result<Domain, Objection> {
+        let histories = self.histories().await?;
         let tables = self.source.tables(&self.items).await?;
-        Ok(Domain::new(self.runtime, tables)?.until(&self.stop).beside(self.source))
+        let domain = Domain::consented(self.runtime, tables, &histories)?;
+        Ok(domain.until(&self.stop).beside(self.source, self.book))
+    }
+
+    /// The consents that rows rest on, which are watched from now on.
+    async fn histories(&self) -> Result<Histories, Objection> {
+        let failed = |_| Objection::new(CONSENT_STANDS, "consents could not be read");
+        let mut histories = Histories::new();
+        let scenarios: BTreeSet<ScenarioId> =
+            self.items.iter().filter_map(|item| item.barrier.consent).collect();
+        for scenario in scenarios {
+            let history = self.book.history(scenario).await.map_err(failed)?;
+            let (book, work) = (self.book.clone(), Arc::downgrade(&self.stop));
+            tokio::spawn(self.cuts.clone().watch_consents(book, scenario, history.number, work));
+            histories.insert(scenario, Arc::new(history));
+        }
+        Ok(histories)
     }
 }
 
@@ -134,6 +155,7 @@ impl Enclave {
             queue: Queue::new(limits.room()),
             meters: Meters::default(),
             begun: Arc::default(),
+            pseudonyms: Pseudonyms::new(&secret),
         })
     }
 
@@ -151,6 +173,8 @@ impl Enclave {
             runtime: share_of(&self.runtime, self.limits.share_bytes),
             items: items.to_vec(),
             stop: Arc::clone(stop),
+            book: Book { desk: self.desk.clone(), pseudonyms: self.pseudonyms.clone() },
+            cuts: self.cuts.clone(),
         }
     }
 
@@ -186,6 +210,7 @@ impl Enclave {
             subject: subject.clone(),
             query: ContentHash::of(sql.as_bytes()),
             engine: Arc::clone(&self.engine),
+            under: self.digest_of(&open.grant.thresholds),
             grant: open.grant,
         };
         let opening = self.opening(&asking.grant.terms.items, &stop);
@@ -212,10 +237,17 @@ impl Enclave {
         let found = self.desk.find::<Grant>(id).await?;
         let (_, grant) = found.ok_or_else(|| ActError::NotFound(StreamId::of::<Grant>(id)))?;
         let law = self.desk.laws().of(Some(&grant.pack))?;
+        let thresholds = grant.thresholds.with_margin(&self.secret);
         match grant.check_use(actor, operation, self.desk.clock().now(), law) {
-            Ok(()) => Ok(grant),
+            Ok(()) => Ok(Grant { thresholds, ..grant }),
             Err(refusal) => Err(self.desk.refuse(actor, subject, act, refusal).await),
         }
+    }
+
+    /// A digest of thresholds, which are told to nobody, from which they cannot be tried out.
+    fn digest_of(&self, thresholds: &Thresholds) -> ContentHash {
+        let text = serde_json::to_vec(thresholds).unwrap_or_default();
+        ContentHash::of_parts(&[b"thresholds", &self.secret, &text])
     }
 
     /// The grant of a session, if the session is the actor's own and open, and they may do this.
@@ -267,6 +299,8 @@ struct Asking {
     query: ContentHash,
     engine: Arc<Engine>,
     grant: Grant,
+    /// The keyed digest of its thresholds.
+    under: ContentHash,
 }
 
 /// Why there is no answer.
@@ -287,7 +321,13 @@ impl Asking {
     async fn answer(self, desk: &Desk, opening: Opening, sql: &str) -> Result<Sheet, Unanswered> {
         let domain = opening.domain().await?;
         let asked = self.engine.check_ask(&domain, sql).await?;
-        let answer = self.engine.answer(&domain, &asked, &[], &self.grant.thresholds).await?;
+        let id = GivenId::of(asked.question());
+        let given = desk.find::<Given>(id).await.map_err(|error| Unanswered::Act(error.into()))?;
+        let stored = given.and_then(|(_, given)| given.stored.get(&self.under).cloned());
+        let answer = match stored {
+            Some(answer) => answer,
+            None => self.engine.answer(&domain, &asked, &[], &self.grant.thresholds).await?,
+        };
         let noted = desk.run(&self.actor, |unit| {
             let (asking, domain) = (self.clone(), domain.clone());
             let (asked, answer) = (asked.clone(), answer.clone());
@@ -315,6 +355,13 @@ impl Asking {
             return Err(unit.refuse(&self.subject, ASK, refusal).await);
         }
         let question = asked.question();
+        for mark in question.consents.values() {
+            let found = unit.find::<Consents>(ConsentsId::of(mark.scenario)).await?;
+            if found.is_some_and(|(_, consents)| !consents.stand_since(mark.number)) {
+                let refusal = desk.laws().current.refuse(CONSENT_STANDS, &[]);
+                return Err(unit.refuse(&self.subject, ASK, refusal).await);
+            }
+        }
         let sources = question.relation.sources.iter();
         let datasets: BTreeSet<DatasetId> = sources.map(|source| source.dataset).collect();
         let id = GivenId::of(question);
@@ -326,7 +373,7 @@ impl Asking {
         // an answer under looser thresholds than before does.
         if !given.is_some_and(|(_, given)| given.covers(&answer)) {
             let earlier = earlier(desk, &datasets).await?;
-            let thresholds = &grant.thresholds;
+            let thresholds = &self.grant.thresholds;
             let compared = self.engine.compare(domain, asked, &answer, &earlier, thresholds).await;
             if let Err(objection) = compared {
                 let refusal = objection.refusal(&desk.laws().current);
@@ -336,7 +383,8 @@ impl Asking {
                 let tally = TallyId::of(*dataset);
                 unit.follow::<Tally>(tally, TallyCommand::Count, &[]).await?;
             }
-            let give = GivenCommand::Give { answer: Box::new(answer.clone()) };
+            let under = self.under;
+            let give = GivenCommand::Give { answer: Box::new(answer.clone()), under };
             unit.follow::<Given>(id, give, &[]).await?;
         }
         let body = json!({

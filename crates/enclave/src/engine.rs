@@ -15,7 +15,10 @@ use shuyu_kernel::ContentHash;
 use crate::{
     Answer, Domain, Objection, Parameter, Question, Sheet, Thresholds,
     answer::{self, Facts},
-    checker::{ask, produce},
+    checker::{
+        ask,
+        produce::{self, Step},
+    },
     comparison,
     cost::Meter,
     domain::constant_error,
@@ -200,6 +203,21 @@ impl Engine {
     ) -> Result<(), Objection> {
         let facts = &self.facts;
         comparison::check(domain, facts, &asked.0, answer, earlier, thresholds).await
+    }
+
+    /// What is inferred of a query, node by node, without touching data.
+    ///
+    /// # Errors
+    ///
+    /// The objection to a text that is no query over granted names.
+    pub async fn derive(
+        &self,
+        domain: &Domain,
+        sql: &str,
+        thresholds: &Thresholds,
+    ) -> Result<Vec<Step>, Objection> {
+        let plan = domain.resolve(sql).await?;
+        Ok(produce::derive(domain, &plan, thresholds))
     }
 
     /// Checks a job's query, and builds the thresholds into its plan.

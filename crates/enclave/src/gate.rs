@@ -247,8 +247,9 @@ impl Enclave {
             items.iter().filter_map(|item| item.subject_kind).collect();
         let earlier = self.released_from(&job.specification, &items).await?;
         let opening = self.opening(&items, &stop);
-        let (engine, thresholds) = (Arc::clone(&self.engine), grant.thresholds);
         let program = job.specification.program.clone();
+        let thresholds = grant.thresholds.with_margin(&self.secret);
+        let engine = Arc::clone(&self.engine);
         let frozen: BTreeSet<DatasetVersion> = job.specification.versions.iter().copied().collect();
         let limits = self.limits.output();
         let work = async move {

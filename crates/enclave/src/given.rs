@@ -1,5 +1,7 @@
 //! Answers that were given: equal questions get the same answer, and later ones are compared.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::{ContentHash, DatasetId, Id};
 use shuyu_law::{Attributes, Refusal};
@@ -26,8 +28,11 @@ impl GivenId {
 /// An answer that was given. It holds what was shown, and nothing of what was not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Given {
-    /// What was asked, and what was shown.
+    /// What was asked, and what was shown, under whatever thresholds.
     pub answer: Answer,
+    /// The answer under each thresholds, by their keyed digest: who asks again gets it as it is.
+    #[serde(default)]
+    pub stored: BTreeMap<ContentHash, Answer>,
 }
 
 impl Given {
@@ -48,7 +53,8 @@ impl Given {
     }
 
     /// With what another answer to the same question shows: under other thresholds other cells.
-    fn with(mut self, answer: &Answer) -> Self {
+    fn with(mut self, answer: &Answer, under: ContentHash) -> Self {
+        self.stored.insert(under, answer.clone());
         for cell in &answer.cells {
             if !self.answer.cells.contains(cell) {
                 self.answer.cells.push(cell.clone());
@@ -70,6 +76,8 @@ pub enum GivenCommand {
     Give {
         /// The answer.
         answer: Box<Answer>,
+        /// Under which thresholds, by their keyed digest.
+        under: ContentHash,
     },
 }
 
@@ -87,6 +95,8 @@ pub enum GivenEvent {
     Given {
         /// The answer.
         answer: Box<Answer>,
+        /// Under which thresholds, by their keyed digest.
+        under: ContentHash,
     },
 }
 
@@ -103,17 +113,22 @@ impl Entity for Given {
         _ctx: &Context<'_>,
     ) -> Result<Vec<GivenEvent>, Refusal> {
         match (state, command) {
-            (Some(given), GivenCommand::Give { answer }) if given.covers(&answer) => Ok(Vec::new()),
-            (Some(_) | None, GivenCommand::Give { answer }) => {
-                Ok(vec![GivenEvent::Given { answer }])
+            (Some(given), GivenCommand::Give { answer, .. }) if given.covers(&answer) => {
+                Ok(Vec::new())
+            }
+            (Some(_) | None, GivenCommand::Give { answer, under }) => {
+                Ok(vec![GivenEvent::Given { answer, under }])
             }
         }
     }
 
     fn evolve(state: Option<Self>, event: &GivenEvent) -> Option<Self> {
         match (state, event) {
-            (None, GivenEvent::Given { answer }) => Some(Self { answer: (**answer).clone() }),
-            (Some(given), GivenEvent::Given { answer }) => Some(given.with(answer)),
+            (None, GivenEvent::Given { answer, under }) => {
+                let answer = (**answer).clone();
+                Some(Self { stored: BTreeMap::from([(*under, answer.clone())]), answer })
+            }
+            (Some(given), GivenEvent::Given { answer, under }) => Some(given.with(answer, *under)),
         }
     }
 
@@ -133,7 +148,7 @@ impl Entity for Given {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use shuyu_kernel::Actor;
 
@@ -155,6 +170,9 @@ mod tests {
                 groups: BTreeSet::new(),
                 figures: BTreeSet::new(),
                 bands: BTreeMap::new(),
+                masks: BTreeMap::new(),
+                scope: BTreeMap::new(),
+                consents: BTreeMap::new(),
             },
             cells: districts.iter().map(cell).collect(),
             withheld: None,
@@ -167,7 +185,8 @@ mod tests {
         let now = chrono::DateTime::UNIX_EPOCH;
         let ctx = Context { now, actor: &actor, law: &law };
         let give = |state: Option<Given>, districts: &[&str]| {
-            let command = GivenCommand::Give { answer: Box::new(answer(districts)) };
+            let under = ContentHash::of(districts.concat().as_bytes());
+            let command = GivenCommand::Give { answer: Box::new(answer(districts)), under };
             let events = Given::decide(state.as_ref(), command, &ctx).expect("permitted");
             let count = events.len();
             (events.iter().fold(state, Given::evolve), count)
@@ -181,6 +200,8 @@ mod tests {
             (loose.clone().map(|it| it.answer), events),
             (Some(answer(&["a", "b", "c"])), 1)
         );
+        let stored = loose.as_ref().map_or(0, |given| given.stored.len());
+        assert_eq!(stored, 2, "each is kept as it was given");
         let (again, events) = give(loose.clone(), &["b", "d"]);
         assert_eq!((again.map(|it| it.answer), events), (Some(answer(&["a", "b", "c", "d"])), 1));
         let (less, events) = give(loose.clone(), &["c"]);

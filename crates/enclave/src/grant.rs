@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::{
-    Actor, AgreementId, DatasetId, GrantId, OrganisationId, PersonId, ResourceId, ScenarioId,
+    Actor, AgreementId, ContentHash, DatasetId, GrantId, OrganisationId, PersonId, ResourceId,
+    ScenarioId,
 };
 use shuyu_law::{Attribute, Attributes, Law, PackVersion, Refusal};
 use shuyu_store::{Command, Context, Entity, Keys};
 
 use crate::{
-    Label, SubjectKind,
+    Barrier, ColumnFacts, Label, SubjectKind,
     rules::{
         GRANT_ACTIVE, GRANT_OPERATION, GRANT_PERSON, GRANT_STATE, GRANT_TERM, GRANT_WELL_FORMED,
     },
@@ -55,6 +56,12 @@ pub struct Item {
     pub subject_key: Option<String>,
     /// Whom the table is about.
     pub subject_kind: Option<SubjectKind>,
+    /// What was known of its columns when their labels were chosen, where that was noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, ColumnFacts>,
+    /// Which of its rows are there, and which columns are masked.
+    #[serde(default, skip_serializing_if = "Barrier::is_open")]
+    pub barrier: Barrier,
 }
 
 impl Item {
@@ -71,7 +78,9 @@ pub struct Thresholds {
     pub persons: u32,
     /// The least number of enterprises behind a figure.
     pub enterprises: u32,
-    /// The greatest share of a sum, in percent, that one subject may have.
+    /// p of the p% rule (Handbook on SDC, ch. 4): what the two largest contributions to a sum leave
+    /// of it is at least so many percent of the largest. A secret: no answer, refusal, plan or
+    /// explanation tells it.
     pub dominance_percent: u32,
     /// The greatest share of a table, in percent, that a sample may show; none: the platform's.
     pub sample_max_percent: Option<u32>,
@@ -80,7 +89,9 @@ pub struct Thresholds {
 /// No pack and no grant goes below: with two subjects, each knows the other.
 pub const SMALLEST_CELL: u32 = 3;
 const DEFAULT_CELL: u32 = 10;
-const DEFAULT_DOMINANCE_PERCENT: u32 = 40;
+/// No pack asks for less: the second largest contributor would know the largest more closely.
+const LEAST_DOMINANCE_PERCENT: u32 = 10;
+const DEFAULT_DOMINANCE_PERCENT: u32 = 25;
 
 impl Thresholds {
     /// What the law sets, or else the platform's own, which are stricter.
@@ -90,11 +101,21 @@ impl Thresholds {
         Self {
             persons,
             enterprises: figure("small_cell_min_enterprises").unwrap_or(persons).max(SMALLEST_CELL),
-            dominance_percent: figure("dominance_max_percent")
+            dominance_percent: figure("dominance_p_percent")
                 .unwrap_or(DEFAULT_DOMINANCE_PERCENT)
-                .clamp(1, 49),
+                .clamp(LEAST_DOMINANCE_PERCENT, 100),
             sample_max_percent: figure("sample_max_percent").map(|percent| percent.min(100)),
         }
+    }
+
+    /// The same, with p raised by what `secret` says, up to its half: a pack is public, and who
+    /// knows p exactly knows more of what is withheld (Handbook on SDC, ch. 4).
+    #[must_use]
+    pub(crate) fn with_margin(self, secret: &[u8; 32]) -> Self {
+        let digest = ContentHash::of_parts(&[b"dominance", secret]);
+        let number = digest.as_bytes().iter().take(4).fold(0_u32, |n, it| n << 8 | u32::from(*it));
+        let most = self.dominance_percent / 2;
+        Self { dominance_percent: self.dominance_percent + number % (most + 1), ..self }
     }
 
     /// The least number of subjects of this kind.
@@ -278,8 +299,32 @@ fn check_terms(mut terms: Terms, ctx: &Context<'_>) -> Result<Terms, Refusal> {
         if item.columns.values().all(|label| *label == Label::Blocked) {
             return wrong(format!("`{}`: no column is granted", item.table));
         }
+        if let Some(what) = check_barrier(item, terms.scenario) {
+            return wrong(format!("`{}`: {what}", item.table));
+        }
     }
     Ok(terms)
+}
+
+/// What is wrong with the barrier before a table.
+fn check_barrier(item: &Item, scenario: ScenarioId) -> Option<String> {
+    let Barrier { scope, consent, masks } = &item.barrier;
+    if let Some((column, _)) = scope.iter().find(|(_, values)| values.is_empty()) {
+        return Some(format!("its scope has no value of `{column}`"));
+    }
+    if consent.is_some_and(|to| to != scenario) {
+        return Some("consents are asked for to the scenario of the grant and no other".to_owned());
+    }
+    if consent.is_some() && item.subject_key.is_none() {
+        return Some("consents are asked for where rows are about somebody".to_owned());
+    }
+    let unmasked = masks.keys().find(|column| match item.columns.get(*column) {
+        Some(Label::Dimension { codes, bands }) => !codes.is_empty() || !bands.is_empty(),
+        Some(Label::Measure { .. } | Label::Join | Label::Blocked) | None => true,
+    });
+    unmasked.map(|column| {
+        format!("`{column}` is masked, which is for dimensions without codes or bands of their own")
+    })
 }
 
 impl Grant {
@@ -417,5 +462,25 @@ impl Entity for Grant {
 
     fn pack(&self) -> Option<&PackVersion> {
         Some(&self.pack)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_margin_of_p_is_a_secret_that_stays_the_same() {
+        let thresholds = Thresholds {
+            persons: 5,
+            enterprises: 3,
+            dominance_percent: 20,
+            sample_max_percent: None,
+        };
+        let of = |secret: u8| thresholds.with_margin(&[secret; 32]).dominance_percent;
+        assert_eq!(of(1), of(1));
+        let all: BTreeSet<u32> = (0..200).map(of).collect();
+        assert_eq!(all, (20..=30).collect(), "from p to half as much again");
+        assert_eq!(thresholds.with_margin(&[1; 32]).persons, 5);
     }
 }

@@ -1,5 +1,7 @@
 //! What a column may do.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// Whom a table is about: the protected unit is the subject, not the row.
@@ -25,6 +27,43 @@ pub struct Band {
     pub below: Option<String>,
 }
 
+/// What a measure may be aggregated by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    /// In how many rows it is present.
+    Count,
+    /// Its sum.
+    Sum,
+    /// Its mean.
+    Mean,
+    /// Its variance, and the root of it.
+    Variance,
+}
+
+impl Aggregate {
+    /// All of them: what a measure allows unless its grant says less.
+    pub const ALL: [Self; 4] = [Self::Count, Self::Sum, Self::Mean, Self::Variance];
+
+    /// How a query writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Count => "COUNT",
+            Self::Sum => "SUM",
+            Self::Mean => "AVG",
+            Self::Variance => "VAR and STDDEV",
+        }
+    }
+}
+
+fn all_aggregates() -> BTreeSet<Aggregate> {
+    Aggregate::ALL.into()
+}
+
+fn is_all(aggregates: &BTreeSet<Aggregate>) -> bool {
+    aggregates.len() == Aggregate::ALL.len()
+}
+
 /// What a column may do in a query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "label", rename_all = "snake_case")]
@@ -39,7 +78,7 @@ pub enum Label {
         #[serde(default)]
         bands: Vec<Band>,
     },
-    /// Is summed and averaged.
+    /// Is aggregated.
     Measure {
         /// The least value that is possible.
         #[serde(default)]
@@ -47,6 +86,9 @@ pub enum Label {
         /// The greatest value that is possible.
         #[serde(default)]
         upper: Option<f64>,
+        /// By what.
+        #[serde(default = "all_aggregates", skip_serializing_if = "is_all")]
+        aggregates: BTreeSet<Aggregate>,
     },
     /// Joins tables and counts subjects; is never shown, compared or computed with.
     Join,
@@ -60,15 +102,25 @@ impl Label {
         Self::Dimension { codes: Vec::new(), bands: Vec::new() }
     }
 
-    /// A measure without declared bounds.
+    /// A measure without declared bounds, for every aggregate.
     pub fn measure() -> Self {
-        Self::Measure { lower: None, upper: None }
+        Self::Measure { lower: None, upper: None, aggregates: all_aggregates() }
+    }
+
+    /// What a column of this label is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dimension { .. } => "dimension",
+            Self::Measure { .. } => "measure",
+            Self::Join => "join column",
+            Self::Blocked => "blocked column",
+        }
     }
 }
 
 /// What is known of a column when its label is chosen.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each named where it is set")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnFacts {
     /// Whether it is the subject key of its table.
     pub subject_key: bool,

@@ -14,14 +14,18 @@
 //! full data, save answers of the closed class.
 
 mod answer;
+mod barrier;
+mod cells;
 mod checker;
 mod comparison;
+mod consent;
 mod cost;
 mod cuts;
 mod disclosure;
 mod domain;
 mod enclave;
 mod engine;
+mod figures;
 mod foreign;
 mod gate;
 mod given;
@@ -42,6 +46,7 @@ pub mod rules;
 mod running;
 mod sample;
 mod schedule;
+mod second;
 mod service;
 mod session;
 mod source;
@@ -52,6 +57,12 @@ mod usage;
 mod workers;
 
 pub use answer::{Answer, Cell, Sheet};
+pub use barrier::{Barrier, Mask};
+pub use checker::produce::{Derived, Step};
+pub use consent::{
+    Change, Consent, ConsentCommand, ConsentEvent, ConsentId, Consents, ConsentsCommand,
+    ConsentsEvent, ConsentsId, Mark,
+};
 pub use cost::Cost;
 pub use cuts::Cuts;
 pub use disclosure::{Again, Finding, Grounds, Overlap, Record, Verdict, examine, row_digest};
@@ -64,7 +75,7 @@ pub use grant::{
 };
 pub use job::{Begin, Job, JobCommand, JobEvent, JobStatus, Specification};
 pub use jobs::Submission;
-pub use label::{Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
+pub use label::{Aggregate, Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
 pub use limits::Limits;
 pub use program::{Parameter, Program};
 pub use progress::Progress;
@@ -76,7 +87,7 @@ pub use sample::Sample;
 pub use schedule::{
     Recurrence, Schedule, ScheduleCommand, ScheduleEvent, ScheduleId, ScheduleStatus,
 };
-pub use service::{Column, Explanation};
+pub use service::{Basis, Column, Explanation, Reason, Told};
 pub use session::{Session, SessionCommand, SessionEvent};
 pub use tally::{Tally, TallyCommand, TallyEvent, TallyId};
 pub use usage::{Tariff, Usage, UsageCommand, UsageEvent, UsageId, month_of};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::ContentHash;
 
-use crate::{Band, DatasetVersion};
+use crate::{Band, DatasetVersion, Mark, Mask};
 
 /// A column of a dataset version, whatever a grant calls its table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,14 +33,38 @@ pub enum Figure {
     Sum(ColumnOf),
     /// The mean of a measure.
     Mean(ColumnOf),
+    /// How many values of a dimension have enough subjects to be shown by themselves: small ones
+    /// count no more than empty ones.
+    Distinct(ColumnOf),
+    /// The sample variance of a measure.
+    Variance(ColumnOf),
+    /// The sample standard deviation of a measure.
+    Deviation(ColumnOf),
 }
 
 impl Figure {
     /// The measure that it is made of.
     pub(crate) fn measure(&self) -> Option<&ColumnOf> {
         match self {
-            Self::Rows | Self::Subjects(_) => None,
-            Self::Present(of) | Self::Sum(of) | Self::Mean(of) => Some(of),
+            Self::Rows | Self::Subjects(_) | Self::Distinct(_) => None,
+            Self::Present(of)
+            | Self::Sum(of)
+            | Self::Mean(of)
+            | Self::Variance(of)
+            | Self::Deviation(of) => Some(of),
+        }
+    }
+
+    /// The measure of which it tells the sum of squares.
+    pub(crate) fn squared(&self) -> Option<&ColumnOf> {
+        match self {
+            Self::Variance(of) | Self::Deviation(of) => Some(of),
+            Self::Rows
+            | Self::Subjects(_)
+            | Self::Distinct(_)
+            | Self::Present(_)
+            | Self::Sum(_)
+            | Self::Mean(_) => None,
         }
     }
 }
@@ -73,6 +97,16 @@ pub struct Question {
     /// bands it is another question.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
     pub bands: BTreeMap<ColumnOf, Vec<Band>>,
+    /// The masks through which it sees them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
+    pub masks: BTreeMap<ColumnOf, Mask>,
+    /// The rows within the grant's scope, by values as they lie in the vault. Over other rows it is
+    /// another question.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
+    pub scope: BTreeMap<ColumnOf, BTreeSet<String>>,
+    /// As of which consents rows are seen, where a grant asks for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
+    pub consents: BTreeMap<DatasetVersion, Mark>,
 }
 
 impl Question {

@@ -23,6 +23,10 @@ rules! {
     GRANT_WELL_FORMED = "grant-well-formed";
     /// A grant moves between its states as the law foresees.
     GRANT_STATE = "grant-state";
+    /// A consent is given where there is none, and withdrawn where there is one.
+    CONSENT_STATE = "consent-state";
+    /// What rests on consents ends when one is withdrawn.
+    CONSENT_STANDS = "consent-stands";
     /// Work in the domain is done in an open session of one's own.
     SESSION_OPEN = "session-open";
     /// A request is one query and nothing else.

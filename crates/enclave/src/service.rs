@@ -7,17 +7,42 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shuyu_kernel::{Actor, ContentHash, GrantId, SessionId};
+use shuyu_law::Cause;
 use shuyu_store::{ActError, Entry, StreamId};
 use shuyu_vault::Dataset;
 
 use crate::{
-    Domain, Enclave, Grant, Item, Label, Objection, Operation, Sample, Session, SessionCommand,
+    Domain, Enclave, Grant, HIGHEST_LEVEL, Item, Label, Objection, Operation, Sample, Session,
+    SessionCommand, Step, SubjectKind,
     rules::{GRANTED_NAMES, QUERY_COMPLETED, SAMPLE_LIMIT},
     sample,
 };
 
 /// How many rows are read to take a sample from.
 const SAMPLED_FROM: usize = 20_000;
+
+/// What a label, or a limit of it, comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// What the provider has declared the column to be.
+    Classification,
+    /// Its level.
+    Level,
+    /// The grant.
+    Grant,
+    /// A figure of the city's pack.
+    Pack,
+}
+
+/// Why a column has its label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// From what it follows.
+    pub by: Basis,
+    /// What follows.
+    pub what: String,
+}
 
 /// A granted column, and what it may do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +53,19 @@ pub struct Column {
     pub column: String,
     /// What it may do.
     pub label: Label,
+    /// Why.
+    pub why: Vec<Reason>,
+}
+
+/// Why a query would be refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The rule.
+    pub rule: String,
+    /// What is wrong, and what would pass.
+    pub detail: String,
+    /// Which column would go where, and what would pass instead.
+    pub cause: Cause,
 }
 
 /// What a question would come to, found without touching data.
@@ -37,10 +75,15 @@ pub struct Explanation {
     pub is_answered: bool,
     /// Whether it could run as a job.
     pub runs_as_job: bool,
-    /// Why not, by rule and in words, where it would not be answered.
-    pub objection: Option<(String, String)>,
+    /// Why it would not be answered at once.
+    pub objection: Option<Told>,
+    /// Why it could not run as a job.
+    pub job_objection: Option<Told>,
     /// The granted columns with their labels.
     pub columns: Vec<Column>,
+    /// What is inferred at each node of the plan, from the scans upwards, as far as it is
+    /// understood.
+    pub derivation: Vec<Step>,
 }
 
 impl Enclave {
@@ -90,18 +133,23 @@ impl Enclave {
         let text = sql.to_owned();
         let work = async move {
             let domain = opening.domain().await?;
-            let job = engine.check_job(&domain, &text, &thresholds).await.is_ok();
-            Ok((engine.check_ask(&domain, &text).await.err(), job))
+            let job = engine.check_job(&domain, &text, &thresholds).await.err();
+            let derivation = engine.derive(&domain, &text, &thresholds).await.unwrap_or_default();
+            Ok((engine.check_ask(&domain, &text).await.err(), job, derivation))
         };
-        let (objection, runs_as_job) = match self.workers.run(&stop, work).await {
+        let (objection, job, derivation) = match self.workers.run(&stop, work).await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(objection)) | Err(objection) => (Some(objection), false),
+            Ok(Err(objection)) | Err(objection) => {
+                (Some(objection.clone()), Some(objection), Vec::new())
+            }
         };
         let explanation = Explanation {
             is_answered: objection.is_none(),
-            runs_as_job,
-            objection: objection.map(named),
+            runs_as_job: job.is_none(),
+            objection: objection.map(told),
+            job_objection: job.map(told),
             columns: columns_of(&grant),
+            derivation,
         };
         let body = json!({ "query": ContentHash::of(sql.as_bytes()) });
         let entry = Entry::new(StreamId::of::<Session>(id), ACT, body);
@@ -125,12 +173,13 @@ impl Enclave {
             let unknown = || Objection::new(GRANTED_NAMES, "there is no such table");
             let item = grant.item(table).cloned().ok_or_else(unknown)?;
             let rows = self.rows_of(&item).await?;
-            let wanted = sample::size(rows, grant.thresholds.sample_max_percent);
+            let percent = grant.thresholds.sample_max_percent;
+            let wanted = sample::size(rows, percent);
             let key = hmac::Key::new(hmac::HMAC_SHA256, &self.sample_secret(&grant));
             let opening = self.opening(std::slice::from_ref(&item), &stop);
             let work = async move {
                 let domain = opening.domain().await?;
-                take_sample(&domain, &item, wanted, &key).await
+                take_sample(&domain, &item, (wanted, percent), &key).await
             };
             self.workers.run(&stop, work).await?
         };
@@ -160,29 +209,73 @@ impl Enclave {
     }
 }
 
-fn named(objection: Objection) -> (String, String) {
-    (objection.rule.name().to_owned(), objection.detail)
+fn told(objection: Objection) -> Told {
+    let Objection { rule, detail, cause } = objection;
+    Told { rule: rule.name().to_owned(), detail, cause }
 }
 
 fn columns_of(grant: &Grant) -> Vec<Column> {
-    grant
-        .terms
-        .items
-        .iter()
-        .flat_map(|item| {
-            item.columns.iter().map(|(column, label)| Column {
-                table: item.table.clone(),
-                column: column.clone(),
-                label: label.clone(),
-            })
+    let items = grant.terms.items.iter();
+    let columns = items.flat_map(|item| item.columns.iter().map(move |of| (item, of)));
+    columns
+        .map(|(item, (column, label))| Column {
+            table: item.table.clone(),
+            column: column.clone(),
+            label: label.clone(),
+            why: reasons(grant, item, column, label),
         })
         .collect()
+}
+
+/// Why a column has its label. The parameters of dominance are a secret and stand in no reason.
+fn reasons(grant: &Grant, item: &Item, column: &str, label: &Label) -> Vec<Reason> {
+    let mut why = Vec::new();
+    let mut add = |by, what: String| why.push(Reason { by, what });
+    if let Some(facts) = item.facts.get(column) {
+        let what = if facts.subject_key {
+            "it says whose a row is"
+        } else if facts.identifier {
+            "it identifies somebody directly"
+        } else if facts.categorical {
+            "it takes few published values"
+        } else if facts.quantity {
+            "it is a quantity"
+        } else {
+            "it is none of what may be shown"
+        };
+        add(Basis::Classification, what.to_owned());
+        let level = format!("level {}; at level {HIGHEST_LEVEL} nothing is shown", facts.level);
+        add(Basis::Level, level);
+    }
+    add(Basis::Grant, format!("granted as {}", label.name()));
+    if let Label::Measure { aggregates, .. } = label {
+        let names: Vec<&str> = aggregates.iter().map(|it| it.name()).collect();
+        add(Basis::Grant, format!("by {}", names.join(", ")));
+    }
+    if let Some(mask) = item.barrier.masks.get(column) {
+        add(Basis::Grant, format!("of it, {} is seen", mask.name()));
+    }
+    if item.barrier.scope.contains_key(column) {
+        add(Basis::Grant, "rows are within a scope of its values".to_owned());
+    }
+    if item.barrier.consent.is_some() && item.subject_key.as_deref() == Some(column) {
+        add(Basis::Grant, "rows are of those who consent to the scenario".to_owned());
+    }
+    if let Some(kind) = item.subject_kind {
+        let of = match kind {
+            SubjectKind::Person => "persons",
+            SubjectKind::Enterprise => "enterprises",
+        };
+        let least = grant.thresholds.of(kind);
+        add(Basis::Pack, format!("a figure rests on {least} {of} or more"));
+    }
+    why
 }
 
 async fn take_sample(
     domain: &Domain,
     item: &Item,
-    wanted: usize,
+    (wanted, percent): (usize, Option<u32>),
     key: &hmac::Key,
 ) -> Result<Sample, Objection> {
     let failed = |_| Objection::new(QUERY_COMPLETED, "the sample could not be taken");
@@ -193,6 +286,11 @@ async fn take_sample(
     let batches = frame.collect().await.map_err(failed)?;
     let batch = arrow::compute::concat_batches(&schema, &batches)
         .map_err(|_| Objection::new(QUERY_COMPLETED, "the sample could not be taken"))?;
+    // Of what a barrier lets through, no greater share is shown than of all.
+    let wanted = match batch.num_rows() {
+        SAMPLED_FROM => wanted,
+        rows => wanted.min(sample::size(rows as u64, percent)),
+    };
     let labels: Vec<(String, Label)> =
         item.columns.iter().map(|(name, label)| (name.clone(), label.clone())).collect();
     Ok(sample::make(&batch, &labels, wanted, key))

@@ -12,7 +12,8 @@ use crate::{
     label::Label, rules::QUERY_COMPLETED,
 };
 
-/// The current versions in the vault, each with the granted columns and no others.
+/// The current versions in the vault, each with the granted columns, those by which its rows are
+/// chosen, and no others.
 pub(crate) struct VaultSource {
     pub(crate) desk: Desk,
     pub(crate) vault: Vault,
@@ -36,6 +37,9 @@ impl Source for VaultSource {
                 .iter()
                 .filter(|(_, label)| !matches!(label, Label::Blocked))
                 .map(|(name, _)| name)
+                .chain(item.barrier.scope.keys().filter(|name| {
+                    item.columns.get(*name).is_none_or(|label| *label == Label::Blocked)
+                }))
                 .collect();
             let table = self.vault.table(manifest, &columns).await.map_err(|error| {
                 tracing::warn!(%error, dataset = %item.dataset, "a granted table cannot be opened");

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Objection,
     cost::Meter,
-    rules::{GRANT_ACTIVE, JOB_STATE},
+    rules::{CONSENT_STANDS, GRANT_ACTIVE, JOB_STATE},
 };
 
 /// When a piece of work must end.
@@ -37,6 +37,8 @@ use crate::{
 pub(crate) struct Stop {
     grant: CancellationToken,
     work: CancellationToken,
+    /// Cancelled when a consent on which its rows rest is withdrawn.
+    consents: CancellationToken,
     until: Instant,
     /// What it keeps to by ending then.
     rule: Rule,
@@ -45,7 +47,13 @@ pub(crate) struct Stop {
 impl Stop {
     /// Work that ends when the grant is cut, and at `until` under `rule`.
     pub(crate) fn new(grant: CancellationToken, until: Instant, rule: Rule) -> Self {
-        Self { work: grant.child_token(), grant, until, rule }
+        let (work, consents) = (grant.child_token(), grant.child_token());
+        Self { grant, work, consents, until, rule }
+    }
+
+    /// Ends it because a consent was withdrawn.
+    pub(crate) fn withdraw(&self) {
+        self.consents.cancel();
     }
 
     /// The same, and it ends when it is cancelled itself.
@@ -57,6 +65,8 @@ impl Stop {
     pub(crate) fn why(&self) -> Option<Objection> {
         if self.grant.is_cancelled() {
             Some(Objection::new(GRANT_ACTIVE, "the grant was cut while this ran"))
+        } else if self.consents.is_cancelled() {
+            Some(Objection::new(CONSENT_STANDS, "a consent was withdrawn while this ran"))
         } else if self.work.is_cancelled() {
             Some(Objection::new(JOB_STATE, "it was cancelled while it ran"))
         } else if Instant::now() >= self.until {
@@ -75,6 +85,7 @@ impl Stop {
             tokio::select! {
                 () = self.grant.cancelled() => {}
                 () = self.work.cancelled() => {}
+                () = self.consents.cancelled() => {}
                 () = tokio::time::sleep_until(self.until.into()) => {}
             }
         }

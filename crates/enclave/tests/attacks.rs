@@ -693,12 +693,12 @@ fn no_pack_goes_below_the_smallest_cell() {
     let figures = |min: u32, percent: u32| {
         let parameters = format!(
             "[small_cell_min]\nvalue = {min}\narticle = \"1\"\nsource = \"default\"\n\
-             [dominance_max_percent]\nvalue = {percent}\narticle = \"1\"\nsource = \"default\"\n"
+             [dominance_p_percent]\nvalue = {percent}\narticle = \"1\"\nsource = \"default\"\n"
         );
         let law = shuyu_testkit::law_of(&[("parameters.toml", &parameters)]);
         let thresholds = shuyu_enclave::Thresholds::of_law(&law);
         (thresholds.persons, thresholds.enterprises, thresholds.dominance_percent)
     };
-    assert_eq!(figures(1, 100), (3, 3, 49));
+    assert_eq!(figures(1, 0), (3, 3, 10));
     assert_eq!(figures(20, 30), (20, 20, 30));
 }

@@ -13,9 +13,16 @@
 
 mod support;
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
 use proptest::prelude::*;
-use shuyu_enclave::{Answer, Engine, Objection};
-use support::{DISTRICTS, Person, persons_domain, thresholds};
+use shuyu_enclave::{Answer, Domain, Engine, Objection};
+use support::{
+    DISTRICTS, Person, persons_domain, persons_item, persons_table, thresholds, version,
+};
 
 fn people() -> impl Strategy<Value = Vec<Person>> {
     let person = (0..2_usize, 0..3_usize, 1980..1984_i32, prop::option::of(0..400_i32));
@@ -42,6 +49,10 @@ fn question() -> impl Strategy<Value = String> {
         "count(income)",
         "sum(income)",
         "avg(income)",
+        "var_samp(income)",
+        "stddev(income)",
+        "count(DISTINCT birth_year)",
+        "count(DISTINCT gender)",
     ]);
     let dimension = prop::sample::select(vec!["gender", "district", "birth_year"]);
     let condition = prop::sample::select(vec![
@@ -75,9 +86,13 @@ fn question() -> impl Strategy<Value = String> {
 }
 
 fn ask(people: &[Person], sql: &str) -> Result<Answer, Objection> {
+    ask_in(persons_domain(people), sql)
+}
+
+fn ask_in(domain: Domain, sql: &str) -> Result<Answer, Objection> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (engine, domain) = (Engine::new(), persons_domain(people));
+        let engine = Engine::new();
         let asked = engine.check_ask(&domain, sql).await?;
         engine.answer(&domain, &asked, &[], &thresholds()).await
     })
@@ -129,6 +144,34 @@ proptest! {
             prop_assert!(same || subjects >= 5, "{sql}: {cell:?} changed with {subjects} subjects");
             prop_assert!(subjects >= 5, "{sql}: {cell:?} shown with {subjects} subjects");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn what_is_outside_of_a_scope_changes_nothing(
+        people in people(), sql in question(), dropped in any::<prop::sample::Index>()
+    ) {
+        let scoped = |people: &[Person]| {
+            let mut item = persons_item();
+            let districts = BTreeSet::from(["XIHU".to_owned(), "CHUNAN".to_owned()]);
+            item.barrier.scope = BTreeMap::from([("district".to_owned(), districts)]);
+            let tables = vec![(item, version(1), persons_table(people))];
+            Domain::new(Arc::default(), tables).unwrap()
+        };
+        let gone = dropped.get(&people).clone();
+        let without: Vec<Person> = people
+            .iter()
+            .filter(|person| person.district != "BINJIANG" || **person != gone)
+            .cloned()
+            .collect();
+        let (with, less) = (ask_in(scoped(&people), &sql), ask_in(scoped(&without), &sql));
+        prop_assert_eq!(with.unwrap(), less.unwrap(), "{}", sql);
+        let inside: Vec<Person> =
+            people.iter().filter(|person| person.district != "BINJIANG").cloned().collect();
+        let (scoped, plain) = (ask_in(scoped(&people), &sql).unwrap(), ask(&inside, &sql).unwrap());
+        prop_assert_eq!(scoped.cells, plain.cells, "{}", sql);
     }
 }
 
@@ -212,7 +255,7 @@ async fn all_rows_of_one_subject_are_one_contribution_to_a_sum_of_a_job() {
     let grouped = "SELECT district, avg(income) AS m FROM persons GROUP BY district";
     let repeated = "SELECT sum(p.income) AS s FROM persons p \
                     JOIN (VALUES ('XIHU'), ('XIHU'), ('XIHU')) v(d) ON p.district = v.d";
-    for (rows, income, is_shown) in [(1, 500.0, true), (1, 1_000.0, false), (20, 100.0, false)] {
+    for (rows, income, is_shown) in [(1, 500.0, true), (1, 5_000.0, false), (50, 100.0, false)] {
         let (engine, domain) = (Engine::new(), persons_domain(&city(rows, income)));
         for sql in [plain, grouped, repeated] {
             let job = engine.check_job(&domain, sql, &thresholds()).await.expect(sql);

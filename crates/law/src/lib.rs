@@ -41,6 +41,6 @@ pub use period::PeriodError;
 pub use policy::{FORBIDDEN_BY_POLICY, NOT_PERMITTED, Policies, PolicyNote, RULES};
 pub use procedure::{Deadline, Document, Next, Outcome, Period, PeriodUnit, Procedure, Stage};
 pub use regulation::{Regulation, Status};
-pub use rule::{Refusal, Rule, RuleText};
+pub use rule::{Cause, Refusal, Rule, RuleText};
 pub use ruling::{Attribute, Attributes, Permit, Request};
 pub use text::Text;

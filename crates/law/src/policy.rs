@@ -337,6 +337,7 @@ impl Law {
                 code: text.code.clone(),
                 message: Text { zh: fill(&text.message.zh), en: fill(&text.message.en) },
                 detail: None,
+                cause: None,
             },
             None => Refusal {
                 rule: rule.to_owned(),
@@ -344,6 +345,7 @@ impl Law {
                 code: None,
                 message: Text { zh: rule.to_owned(), en: rule.replace('-', " ") },
                 detail: None,
+                cause: None,
             },
         }
     }

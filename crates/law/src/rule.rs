@@ -36,6 +36,21 @@ pub struct RuleText {
     pub message: Text,
 }
 
+/// What a refusal of a query is about: which column would go where, and what would pass instead.
+/// It is made from the query and what is granted, never from data.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cause {
+    /// The column, as `table.column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The nodes of the plan on its way, from where it is read to where it may not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// What would pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes: Option<String>,
+}
+
 /// A refusal by law: which rule, on which clauses, in which words. A value, not an accident;
 /// it is recorded in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -52,9 +67,19 @@ pub struct Refusal {
     /// What is wrong and what would pass, in plain words, where there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What of a query it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<Cause>>,
 }
 
 impl Refusal {
+    /// Adds what of a query it is about.
+    #[must_use]
+    pub fn caused(mut self, cause: Cause) -> Self {
+        self.cause = Some(Box::new(cause));
+        self
+    }
+
     /// Adds what is wrong in this case, and what would pass.
     pub fn because(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

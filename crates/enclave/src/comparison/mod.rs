@@ -62,14 +62,11 @@ fn protected(domain: &Domain, question: &Question) -> Vec<Protected> {
 
 /// The rules of a ledger. Every cell that is shown by itself keeps them.
 fn rules(thresholds: &Thresholds, kind: SubjectKind) -> Rules {
-    let percent = thresholds.dominance_percent.max(1);
     Rules {
         least_subjects: thresholds.of(kind).into(),
         // Which groups are empty follows from the data alone, and is told by gaps already.
         empty: Empty::IsKnown,
-        // Where nobody has more than d percent of a sum, what the two largest leave is at least
-        // (100 − 2d) / d of the largest.
-        dominance_percent: 100 * 100_u32.saturating_sub(2 * percent) / percent,
+        dominance_percent: thresholds.dominance_percent,
         ..Rules::default()
     }
 }
@@ -124,7 +121,8 @@ pub(crate) async fn settle(
         {
             continue;
         }
-        let read = rows::read(domain, &shape, &key.column).await?;
+        let mut read = rows::read(domain, &shape, &key.column).await?;
+        read.restrict(&shape, std::iter::once(question));
         let mut ledger = ledger(thresholds, kind);
         let population = Population::new(&shape, &read, &mut ledger, thresholds.of(kind).into())?;
         if !population.has_several_rows() {
@@ -166,8 +164,9 @@ pub(crate) async fn check(
         }
         let questions = standing.iter().map(|other| &other.question);
         let questions = questions.chain(std::iter::once(&checked.question));
-        let shape = shape(domain, facts, dataset, questions).await?;
-        let read = rows::read(domain, &shape, &key.column).await?;
+        let shape = shape(domain, facts, dataset, questions.clone()).await?;
+        let mut read = rows::read(domain, &shape, &key.column).await?;
+        read.restrict(&shape, questions);
         if !permits(&shape, &read, &standing, answer, (thresholds, kind)).await? {
             return Err(Objection::new(
                 crate::rules::NO_DIFFERENCING,

@@ -51,7 +51,7 @@ struct Growing {
 }
 
 /// The measures of all spaces, by number: through whatever join a column is reached.
-type Measures = BTreeMap<(usize, DatasetId, String), u32>;
+type Measures = BTreeMap<(usize, DatasetId, String, bool), u32>;
 
 /// The subjects of a dataset in the terms of a comparison.
 pub(super) struct Population<'a> {
@@ -67,7 +67,8 @@ fn measures_of(shape: &Shape) -> Measures {
     for (index, space) in shape.spaces.iter().enumerate() {
         for amount in &space.amounts {
             let next = u32::try_from(measures.len()).unwrap_or(u32::MAX);
-            let key = (index, shape.dataset_of(amount), amount.column.clone());
+            let column = amount.column.clone();
+            let key = (index, shape.dataset_of(amount), column, amount.squared);
             measures.entry(key).or_insert(next);
         }
     }
@@ -125,7 +126,8 @@ impl<'a> Population<'a> {
 
     fn measure(&self, space: usize, amount: usize) -> Option<u32> {
         let of = self.shape.spaces.get(space)?.amounts.get(amount)?;
-        self.measures.get(&(space, self.shape.dataset_of(of), of.column.clone())).copied()
+        let key = (space, self.shape.dataset_of(of), of.column.clone(), of.squared);
+        self.measures.get(&key).copied()
     }
 
     /// Puts one subject, by all their rows, into the atoms that they are in.
@@ -167,7 +169,8 @@ impl<'a> Population<'a> {
                 }
                 let part = (total.present < entry.rows).then_some(amount);
                 counted(Of::Present(amount), part, total.present);
-                if let Some(measure) = self.measure(space, amount) {
+                // Who contributes nothing is no contributor.
+                if let Some(measure) = self.measure(space, amount).filter(|_| total.sum != 0) {
                     let key = (measure, total.sum, (!single).then_some(entry.cell));
                     sums.entry(key).or_default().push(slot(Of::Sum(amount)));
                 }
@@ -204,7 +207,7 @@ impl<'a> Population<'a> {
 
     /// An answer as figures over atoms; none if it is in other terms.
     pub(super) fn answer(&self, question: &Question, shown: &[Shown]) -> Option<Answer> {
-        let seen = self.shape.seen(&question.relation)?;
+        let seen = self.shape.seen(question)?;
         let cells = self.read.spaces.get(seen.space)?;
         let lenses = self.shape.spaces.get(seen.space)?.lenses.len();
         let base = u32::try_from(seen.base).ok()?;
@@ -214,6 +217,7 @@ impl<'a> Population<'a> {
             let codes = codes.iter().filter_map(|code| cells.code(lens, code.as_deref()));
             filter.push((lens, codes.collect()));
         }
+        filter.extend(self.read.barrier(self.shape, question)?);
         if let Some(link) = seen.link {
             filter.push((lenses + link, HashSet::from([1])));
         }
@@ -245,14 +249,22 @@ impl<'a> Population<'a> {
         let cells = within.iter().map(|cells| {
             let mut figures = Vec::new();
             for figure in &question.figures {
-                let amount = |of| self.shape.amount(seen, of);
+                let amount = |of| self.shape.amount(seen, of, false);
                 let parts = match figure {
-                    Figure::Rows => vec![Of::Rows],
+                    // How many values are shown hangs together with the rows: for nested regions it
+                    // would tell of those between them.
+                    Figure::Rows | Figure::Distinct(_) => vec![Of::Rows],
                     Figure::Subjects(_) => vec![Of::Subjects],
                     Figure::Present(of) => vec![Of::Present(amount(of)?)],
                     Figure::Sum(of) => vec![Of::Sum(amount(of)?)],
                     // A mean is less than a sum and a count, and is taken for both.
                     Figure::Mean(of) => vec![Of::Present(amount(of)?), Of::Sum(amount(of)?)],
+                    // A variance tells at most the sum of squares besides.
+                    Figure::Variance(of) | Figure::Deviation(of) => vec![
+                        Of::Present(amount(of)?),
+                        Of::Sum(amount(of)?),
+                        Of::Sum(self.shape.amount(seen, of, true)?),
+                    ],
                 };
                 for part in parts {
                     figures.push(self.figure(part, seen.space, base, cells)?);

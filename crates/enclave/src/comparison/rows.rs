@@ -1,7 +1,7 @@
 //! Reads the rows that answers are about, and says of each in which cell of its space it lies.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, hash_map::RandomState},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher,
     sync::Arc,
 };
@@ -17,18 +17,19 @@ use datafusion::{
     dataframe::DataFrame,
     datasource::provider_as_source,
     execution::memory_pool::{MemoryConsumer, MemoryReservation},
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit},
+    logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit, try_cast},
 };
 use futures::StreamExt;
 
-use super::shape::{Base, Place, Rows, Shape, Space};
+use super::shape::{Base, End, Link, Marks, Place, Rows, Shape, Space};
 use crate::{
-    ColumnOf, DatasetVersion, Domain, Held, Objection, Relation,
+    ColumnOf, DatasetVersion, Domain, Held, Mark, Objection, Question, Relation,
     answer::{Facts, exact},
+    barrier::sight,
     checker::ask::code,
-    comparison::shape::{End, Link},
-    domain::{constant_error, not_comparable},
-    governed::band_expression,
+    consent::Consented,
+    domain::{Histories, constant_error, not_comparable},
+    governed::Governed,
 };
 
 type Checks<T> = Result<T, Objection>;
@@ -120,6 +121,55 @@ impl Read {
         self.totals.get(entry.at..entry.at + amounts).unwrap_or(&[])
     }
 
+    /// What the cells must have of the rows that a question's grant lets through, by place: none if
+    /// the question is in other terms.
+    pub(super) fn barrier(
+        &self,
+        shape: &Shape,
+        question: &Question,
+    ) -> Option<Vec<(usize, HashSet<u32>)>> {
+        let seen = shape.seen(question)?;
+        let (space, cells) = (shape.spaces.get(seen.space)?, self.spaces.get(seen.space)?);
+        let mut wanted = Vec::new();
+        for (of, values) in &question.scope {
+            let lens = shape.scope_lens(seen, of)?;
+            let codes = values.iter().filter_map(|value| cells.code(lens, Some(value)));
+            wanted.push((lens, codes.collect()));
+        }
+        let marks = space.lenses.len() + space.links.len();
+        wanted.extend(seen.mark.map(|mark| (marks + mark, HashSet::from([1]))));
+        Some(wanted)
+    }
+
+    /// Forgets rows that none of the questions was about: what cannot be seen changes nothing.
+    pub(super) fn restrict<'q>(
+        &mut self,
+        shape: &Shape,
+        questions: impl Iterator<Item = &'q Question>,
+    ) {
+        let mut seen_in: BTreeMap<usize, Vec<Vec<(usize, HashSet<u32>)>>> = BTreeMap::new();
+        for question in questions {
+            if let (Some(seen), Some(wanted)) =
+                (shape.seen(question), self.barrier(shape, question))
+            {
+                seen_in.entry(seen.base).or_default().push(wanted);
+            }
+        }
+        let spaces = &self.spaces;
+        self.entries.retain(|entry| {
+            let base = entry.base as usize;
+            let space = shape.bases.get(base).and_then(|base| spaces.get(base.space));
+            let Some(cell) = space.and_then(|space| space.all.get(entry.cell as usize)) else {
+                return false;
+            };
+            seen_in.get(&base).into_iter().flatten().any(|wanted| {
+                wanted
+                    .iter()
+                    .all(|(place, codes)| cell.get(*place).is_some_and(|it| codes.contains(it)))
+            })
+        });
+    }
+
     fn subject(&mut self, key: &str) -> u32 {
         let next = u32::try_from(self.subjects.len()).unwrap_or(u32::MAX);
         *self.subjects.entry(self.digests.hash_one(key)).or_insert(next)
@@ -154,22 +204,51 @@ impl Read {
 /// Reads all rows that a comparison is about.
 pub(super) async fn read(domain: &Domain, shape: &Shape, key: &str) -> Checks<Read> {
     let mut read = Read::new(domain, shape);
+    let histories = histories(domain, shape).await?;
+    let reading = Reading { domain, histories: &histories };
     for (index, base) in (0_u32..).zip(&shape.bases) {
         let Some(space) = shape.spaces.get(base.space) else { continue };
         let plan = match &base.rows {
-            Rows::Of(version) => spine(domain, space, *version, key).await?,
-            Rows::Joined(relation) => joined(domain, shape, space, relation, key).await?,
+            Rows::Of(version) => spine(reading, space, *version, key).await?,
+            Rows::Joined(relation, consents) => {
+                joined(reading, shape, space, (relation, consents), key).await?
+            }
         };
         let frame = DataFrame::new(domain.state.clone(), plan);
         let mut batches = frame.execute_stream().await.map_err(|error| constant_error(&error))?;
         while let Some(batch) = batches.next().await {
             batch
-                .and_then(|batch| read_batch(&batch, index, base, space, &mut read))
+                .and_then(|batch| read_batch(&batch, index, base, (space, &histories), &mut read))
                 .map_err(|error| constant_error(&error))?;
         }
     }
     read.gather(shape);
     Ok(read)
+}
+
+/// Where rows are read, and by whose consents they were there.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    domain: &'a Domain,
+    histories: &'a Histories,
+}
+
+/// The consents that answers rested on.
+async fn histories(domain: &Domain, shape: &Shape) -> Checks<Histories> {
+    let mut histories = Histories::new();
+    let own = shape.spaces.iter().flat_map(|space| &space.marks);
+    let links = shape.spaces.iter().flat_map(|space| &space.links);
+    let joined = shape.bases.iter().filter_map(|base| match &base.rows {
+        Rows::Joined(_, consents) => Some(consents),
+        Rows::Of(_) => None,
+    });
+    let others = links.map(|link| &link.consents).chain(joined).flat_map(BTreeMap::values);
+    for mark in own.chain(others) {
+        if !histories.contains_key(&mark.scenario) {
+            histories.insert(mark.scenario, domain.history(mark.scenario).await?);
+        }
+    }
+    Ok(histories)
 }
 
 fn column_of(batch: &RecordBatch, name: &str) -> EngineResult<ArrayRef> {
@@ -197,10 +276,11 @@ fn read_batch(
     batch: &RecordBatch,
     index: u32,
     base: &Base,
-    space: &Space,
+    (space, histories): (&Space, &Histories),
     into: &mut Read,
 ) -> EngineResult<()> {
-    /// Measures have so many decimal digits at least, so that versions of other types compare.
+    /// Measures have so many decimal digits at least, so that versions of other types compare, and
+    /// their squares twice as many.
     const SCALE: i8 = 4;
     into.grow(batch.num_rows(), space.amounts.len())?;
     let keys = texts(&column_of(batch, "k")?)?;
@@ -211,12 +291,13 @@ fn read_batch(
         .map(|link| column_of(batch, &format!("f{link}")))
         .collect::<EngineResult<_>>()?;
     let mut amounts: Vec<(ArrayRef, i128)> = Vec::new();
-    for amount in 0..space.amounts.len() {
-        let array = column_of(batch, &format!("a{amount}"))?;
+    for (number, amount) in space.amounts.iter().enumerate() {
+        let array = column_of(batch, &format!("a{number}"))?;
         let DataType::Decimal128(_, scale) = array.data_type() else {
             return Err(plan_datafusion_err!("not a decimal"));
         };
-        let digits = u32::from(SCALE.saturating_sub(*scale).max(0).unsigned_abs());
+        let wanted = if amount.squared { 2 * SCALE } else { SCALE };
+        let digits = u32::from(wanted.saturating_sub(*scale).max(0).unsigned_abs());
         amounts.push((array, 10_i128.saturating_pow(digits)));
     }
     let mut codes: Vec<u32> = Vec::with_capacity(lenses.len() + links.len());
@@ -230,6 +311,10 @@ fn read_batch(
             codes.push(if lens.is_null(row) { 0 } else { number_of(known, lens.value(row)) });
         }
         codes.extend(links.iter().map(|link| u32::from(link.as_boolean().value(row))));
+        codes.extend(space.marks.iter().map(|mark| {
+            let history = histories.get(&mark.scenario);
+            u32::from(history.is_some_and(|it| it.stood(keys.value(row), mark.number)))
+        }));
         let cell = cells.number(&codes);
         let subject = into.subject(keys.value(row));
         let at = into.totals.len();
@@ -264,6 +349,8 @@ struct Table<'a> {
     prefix: String,
     joins: BTreeSet<&'a str>,
     key: Option<&'a str>,
+    /// As of which consents its rows are there, if they are chosen so.
+    mark: Option<&'a Mark>,
 }
 
 impl Table<'_> {
@@ -284,6 +371,7 @@ impl Table<'_> {
             self.joins.iter().copied().chain(self.key).map(str::to_owned).collect();
         columns.extend(self.lenses().map(|(_, lens)| lens.column.clone()));
         columns.extend(self.amounts().map(|(_, amount)| amount.column.clone()));
+        columns.extend(self.mark.map(|mark| mark.key.clone()));
         let held = domain.held(self.version, &columns).await?;
         match &held.subject {
             Some((_, key)) if columns.insert(key.clone()) => {
@@ -295,8 +383,14 @@ impl Table<'_> {
 
     /// Its columns under their names: joined ones, dimensions as `c`, measures as `a`, the subject
     /// as `k` where one is asked for, and `in`, which says that there is a row.
-    async fn plan(&self, domain: &Domain) -> Checks<LogicalPlan> {
-        let held = self.held(domain).await?;
+    async fn plan(&self, reading: Reading<'_>) -> Checks<LogicalPlan> {
+        let mut held = self.held(reading.domain).await?;
+        if let Some(mark) = self.mark {
+            let history = reading.histories.get(&mark.scenario).ok_or_else(not_comparable)?;
+            let consented = Consented { history: Arc::clone(history), mark: mark.clone() };
+            let chosen = Governed::chosen(held.table, consented);
+            held.table = Arc::new(chosen.map_err(|error| constant_error(&error))?);
+        }
         let build = || -> EngineResult<LogicalPlan> {
             let schema = held.table.schema();
             let source = provider_as_source(Arc::clone(&held.table));
@@ -309,14 +403,15 @@ impl Table<'_> {
             for (number, lens) in self.lenses() {
                 let code = match schema.field_with_name(&lens.column) {
                     Err(_) => lit(ScalarValue::Utf8(None)),
-                    Ok(_) if lens.bands.is_empty() => from(&lens.column),
-                    Ok(field) => band_expression(&lens.column, field.data_type(), &lens.bands)?,
+                    Ok(field) => sight(&lens.column, field.data_type(), &lens.bands, lens.mask)?
+                        .unwrap_or_else(|| from(&lens.column)),
                 };
                 shown.push(code.alias(format!("c{number}")));
             }
             for (number, amount) in self.amounts() {
                 let value = if schema.field_with_name(&amount.column).is_ok() {
-                    exact(&scan, &Column::new(Some("t"), &amount.column))?
+                    let value = exact(&scan, &Column::new(Some("t"), &amount.column))?;
+                    if amount.squared { squared(value, &scan)? } else { value }
                 } else {
                     lit(ScalarValue::Decimal128(None, 19, 0))
                 };
@@ -336,6 +431,16 @@ impl Table<'_> {
     }
 }
 
+/// The square of a decimal. One too large to be squared as it is, which no variance is shown of,
+/// is squared with what fits.
+fn squared(value: Expr, plan: &LogicalPlan) -> EngineResult<Expr> {
+    let DataType::Decimal128(_, scale) = value.get_type(plan.schema())? else {
+        return Err(plan_datafusion_err!("not a decimal"));
+    };
+    let narrow = try_cast(value, DataType::Decimal128(19, scale));
+    Ok(narrow.clone() * narrow)
+}
+
 /// The columns of a table by which a relation joins it.
 fn ends(link: &Link, table: Option<DatasetVersion>) -> BTreeSet<&str> {
     link.joins
@@ -351,7 +456,7 @@ fn ends(link: &Link, table: Option<DatasetVersion>) -> BTreeSet<&str> {
 
 /// Adds the tables of a link one after the other, each to those reached.
 async fn add_tables<'a>(
-    domain: &Domain,
+    reading: Reading<'_>,
     plan: LogicalPlan,
     link: &'a Link,
     own: &BTreeSet<&str>,
@@ -374,7 +479,7 @@ async fn add_tables<'a>(
         let next = waiting.iter().position(|(_, it)| !link.pairs(&reached, *it).is_empty());
         let (number, version) = waiting.remove(next.ok_or_else(not_comparable)?);
         let table = table_of(version, number);
-        let right = table.plan(domain).await?;
+        let right = table.plan(reading).await?;
         let end_name = |end: &End| match end {
             End::Other(of) if of.source == version => {
                 let number = table.joins.iter().position(|other| *other == of.column)?;
@@ -415,7 +520,7 @@ fn output(plan: LogicalPlan, space: &Space, flags: Vec<Expr>) -> Checks<LogicalP
 
 /// The rows of a version of the dataset, each once, with what the links add to it.
 async fn spine(
-    domain: &Domain,
+    reading: Reading<'_>,
     space: &Space,
     version: DatasetVersion,
     key: &str,
@@ -428,18 +533,20 @@ async fn spine(
         prefix: String::new(),
         joins: own.clone(),
         key: Some(key),
+        mark: None,
     };
-    let mut plan = table.plan(domain).await?;
+    let mut plan = table.plan(reading).await?;
     let mut flags = Vec::new();
     for (number, link) in space.links.iter().enumerate() {
         let prefix = |table: usize| format!("x{number}y{table}");
-        plan = add_tables(domain, plan, link, &own, JoinType::Left, |version, table| Table {
+        plan = add_tables(reading, plan, link, &own, JoinType::Left, |version, table| Table {
             version,
             space,
             place: Place::Linked(number, version),
             prefix: prefix(table),
             joins: ends(link, Some(version)),
             key: None,
+            mark: link.consents.get(&version),
         })
         .await?;
         let is_kept = (0..link.others.len())
@@ -452,15 +559,15 @@ async fn spine(
 
 /// The rows of a relation that multiplies those of the dataset.
 async fn joined(
-    domain: &Domain,
+    reading: Reading<'_>,
     shape: &Shape,
     space: &Space,
-    relation: &Relation,
+    (relation, consents): (&Relation, &Marks),
     key: &str,
 ) -> Checks<LogicalPlan> {
     let own = relation.sources.iter().find(|source| source.dataset == shape.dataset);
     let version = *own.ok_or_else(not_comparable)?;
-    let link = Link::of(shape.dataset, relation);
+    let link = Link::of(shape.dataset, relation, consents);
     let own = ends(&link, None);
     let table = Table {
         version,
@@ -469,15 +576,17 @@ async fn joined(
         prefix: String::new(),
         joins: own.clone(),
         key: Some(key),
+        mark: None,
     };
-    let plan = table.plan(domain).await?;
-    let plan = add_tables(domain, plan, &link, &own, JoinType::Inner, |version, table| Table {
+    let plan = table.plan(reading).await?;
+    let plan = add_tables(reading, plan, &link, &own, JoinType::Inner, |version, table| Table {
         version,
         space,
         place: Place::Joined(version.dataset),
         prefix: format!("x{table}"),
         joins: ends(&link, Some(version)),
         key: None,
+        mark: link.consents.get(&version),
     })
     .await?;
     output(plan, space, Vec::new())
@@ -491,7 +600,7 @@ pub(super) async fn keeps(
     shape: &Shape,
     relation: &Relation,
 ) -> Checks<bool> {
-    let link = Link::of(shape.dataset, relation);
+    let link = Link::of(shape.dataset, relation, &Marks::new());
     let mut reached = BTreeSet::from([None]);
     let mut waiting: Vec<DatasetVersion> = link.others.iter().copied().collect();
     'next: while !waiting.is_empty() {
@@ -512,17 +621,5 @@ pub(super) async fn keeps(
 
 /// Whether no two rows of a version share a value of a column.
 pub(super) async fn is_unique(domain: &Domain, facts: &Facts, of: &ColumnOf) -> Checks<bool> {
-    if let Some(known) = facts.known(of) {
-        return Ok(known.unique);
-    }
-    let held = domain.held(of.source, &BTreeSet::from([of.column.clone()])).await?;
-    let source = provider_as_source(held.table);
-    let scan = LogicalPlanBuilder::scan("t", source, None).and_then(LogicalPlanBuilder::build);
-    let column = Column::new(Some("t"), &of.column);
-    match scan {
-        Ok(scan) => facts.find(domain, Arc::new(scan), of, &column).await,
-        Err(error) => Err(error),
-    }
-    .map(|found| found.unique)
-    .map_err(|error| constant_error(&error))
+    Ok(facts.of(domain, of).await?.unique)
 }

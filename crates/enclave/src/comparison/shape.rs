@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shuyu_kernel::DatasetId;
 
-use crate::{Band, ColumnOf, DatasetVersion, Question, Relation};
+use crate::{Band, ColumnOf, DatasetVersion, Mark, Mask, Question, Relation};
 
 /// Of which table a column is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,19 +17,21 @@ pub(super) enum Place {
     Joined(DatasetId),
 }
 
-/// A dimension, through bands.
+/// A dimension, through bands or a mask.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lens {
     pub(super) place: Place,
     pub(super) column: String,
     pub(super) bands: Vec<Band>,
+    pub(super) mask: Option<Mask>,
 }
 
-/// A measure.
+/// A measure, or its square: what a variance tells is a further sum over the same subjects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Amount {
     pub(super) place: Place,
     pub(super) column: String,
+    pub(super) squared: bool,
 }
 
 /// A column of the dataset, at whatever version, or of another table.
@@ -54,10 +56,15 @@ impl End {
 pub(super) struct Link {
     pub(super) others: BTreeSet<DatasetVersion>,
     pub(super) joins: BTreeSet<(End, End)>,
+    /// As of which consents rows of the others are there.
+    pub(super) consents: BTreeMap<DatasetVersion, Mark>,
 }
 
+/// As of which consents the rows of a question are there.
+pub(super) type Marks = BTreeMap<DatasetVersion, Mark>;
+
 impl Link {
-    pub(super) fn of(dataset: DatasetId, relation: &Relation) -> Self {
+    pub(super) fn of(dataset: DatasetId, relation: &Relation, consents: &Marks) -> Self {
         let end = |of: &ColumnOf| {
             if of.source.dataset == dataset {
                 End::Own(of.column.clone())
@@ -69,6 +76,11 @@ impl Link {
         Self {
             others: others.copied().collect(),
             joins: relation.joins.iter().map(|(left, right)| (end(left), end(right))).collect(),
+            consents: consents
+                .iter()
+                .filter(|(source, _)| source.dataset != dataset)
+                .map(|(source, mark)| (*source, mark.clone()))
+                .collect(),
         }
     }
 
@@ -97,6 +109,8 @@ pub(super) struct Space {
     pub(super) lenses: Vec<Lens>,
     pub(super) links: Vec<Link>,
     pub(super) amounts: Vec<Amount>,
+    /// As of which consents of the dataset's own subjects rows were there.
+    pub(super) marks: Vec<Mark>,
     /// The relation that multiplies rows, without versions; empty: the rows are the dataset's.
     joined: BTreeSet<(Bare, Bare)>,
 }
@@ -105,7 +119,7 @@ pub(super) struct Space {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rows {
     Of(DatasetVersion),
-    Joined(Relation),
+    Joined(Relation, Marks),
 }
 
 /// Rows, and what they are told apart by.
@@ -121,6 +135,7 @@ pub(super) struct Seen {
     pub(super) base: usize,
     pub(super) space: usize,
     pub(super) link: Option<usize>,
+    pub(super) mark: Option<usize>,
 }
 
 /// The terms of a comparison.
@@ -129,7 +144,7 @@ pub(super) struct Shape {
     pub(super) dataset: DatasetId,
     pub(super) spaces: Vec<Space>,
     pub(super) bases: Vec<Base>,
-    seen: BTreeMap<Relation, Seen>,
+    seen: BTreeMap<(Relation, Marks), Seen>,
 }
 
 fn place_in<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
@@ -148,11 +163,19 @@ impl Shape {
     /// Takes in what a question tells rows apart by. `keeps` says of its relation whether it keeps
     /// each row of the dataset once at most.
     pub(super) fn include(&mut self, question: &Question, keeps: bool) {
-        let seen = self.see(&question.relation, keeps);
+        let seen = self.see(question, keeps);
         let columns = question.groups.iter().chain(question.filter.keys());
-        let lenses: Vec<Lens> = columns.map(|of| self.lens_of(seen, question, of)).collect();
-        let measures = question.figures.iter().filter_map(crate::Figure::measure);
-        let amounts: Vec<Amount> = measures.map(|of| self.amount_of(seen, of)).collect();
+        let mut lenses: Vec<Lens> = columns.map(|of| self.lens_of(seen, question, of)).collect();
+        lenses.extend(question.scope.keys().map(|of| self.scope_lens_of(seen, of)));
+        let amounts: Vec<Amount> = question
+            .figures
+            .iter()
+            .flat_map(|figure| {
+                let plain = figure.measure().map(|of| (of, false));
+                plain.into_iter().chain(figure.squared().map(|of| (of, true)))
+            })
+            .map(|(of, squared)| self.amount_of(seen, of, squared))
+            .collect();
         if let Some(space) = self.spaces.get_mut(seen.space) {
             for lens in lenses {
                 place_in(&mut space.lenses, lens);
@@ -163,14 +186,16 @@ impl Shape {
         }
     }
 
-    fn see(&mut self, relation: &Relation, keeps: bool) -> Seen {
-        if let Some(seen) = self.seen.get(relation) {
+    fn see(&mut self, question: &Question, keeps: bool) -> Seen {
+        let (relation, consents) = (&question.relation, &question.consents);
+        let place = (relation.clone(), consents.clone());
+        if let Some(seen) = self.seen.get(&place) {
             return *seen;
         }
         let own = relation.sources.iter().find(|source| source.dataset == self.dataset);
         let (space, link, rows) = match own {
             Some(version) if keeps => {
-                let link = Link::of(self.dataset, relation);
+                let link = Link::of(self.dataset, relation, consents);
                 let links = self.spaces.first_mut().map(|space| &mut space.links);
                 let link =
                     links.filter(|_| !link.others.is_empty()).map(|links| place_in(links, link));
@@ -188,7 +213,8 @@ impl Shape {
                     self.spaces.push(Space { joined, ..Space::default() });
                     self.spaces.len() - 1
                 });
-                (space, None, Rows::Joined(relation.clone()))
+                let link = Link::of(self.dataset, relation, consents);
+                (space, None, Rows::Joined(relation.clone(), link.consents))
             }
         };
         let found = self.bases.iter().position(|base| base.rows == rows);
@@ -196,8 +222,11 @@ impl Shape {
             self.bases.push(Base { space, rows });
             self.bases.len() - 1
         });
-        let seen = Seen { base, space, link };
-        self.seen.insert(relation.clone(), seen);
+        let own = consents.iter().find(|(source, _)| source.dataset == self.dataset);
+        let marks = self.spaces.get_mut(space).map(|space| &mut space.marks);
+        let mark = own.zip(marks).map(|((_, mark), marks)| place_in(marks, mark.clone()));
+        let seen = Seen { base, space, link, mark };
+        self.seen.insert(place, seen);
         seen
     }
 
@@ -214,16 +243,23 @@ impl Shape {
 
     fn lens_of(&self, seen: Seen, question: &Question, of: &ColumnOf) -> Lens {
         let bands = question.bands.get(of).cloned().unwrap_or_default();
-        Lens { place: self.place_of(seen, of), column: of.column.clone(), bands }
+        let mask = question.masks.get(of).copied();
+        Lens { place: self.place_of(seen, of), column: of.column.clone(), bands, mask }
     }
 
-    fn amount_of(&self, seen: Seen, of: &ColumnOf) -> Amount {
-        Amount { place: self.place_of(seen, of), column: of.column.clone() }
+    /// The column of a scope, as it lies in the vault.
+    fn scope_lens_of(&self, seen: Seen, of: &ColumnOf) -> Lens {
+        let (place, column) = (self.place_of(seen, of), of.column.clone());
+        Lens { place, column, bands: Vec::new(), mask: None }
+    }
+
+    fn amount_of(&self, seen: Seen, of: &ColumnOf, squared: bool) -> Amount {
+        Amount { place: self.place_of(seen, of), column: of.column.clone(), squared }
     }
 
     /// Where the rows of a question that was taken in are.
-    pub(super) fn seen(&self, relation: &Relation) -> Option<Seen> {
-        self.seen.get(relation).copied()
+    pub(super) fn seen(&self, question: &Question) -> Option<Seen> {
+        self.seen.get(&(question.relation.clone(), question.consents.clone())).copied()
     }
 
     /// By which lens of its space a question sees a column.
@@ -232,9 +268,15 @@ impl Shape {
         self.spaces.get(seen.space)?.lenses.iter().position(|other| *other == lens)
     }
 
-    /// Which measure of its space a column is.
-    pub(super) fn amount(&self, seen: Seen, of: &ColumnOf) -> Option<usize> {
-        let amount = self.amount_of(seen, of);
+    /// By which lens of its space a question's scope sees a column.
+    pub(super) fn scope_lens(&self, seen: Seen, of: &ColumnOf) -> Option<usize> {
+        let lens = self.scope_lens_of(seen, of);
+        self.spaces.get(seen.space)?.lenses.iter().position(|other| *other == lens)
+    }
+
+    /// Which measure of its space a column, or its square, is.
+    pub(super) fn amount(&self, seen: Seen, of: &ColumnOf, squared: bool) -> Option<usize> {
+        let amount = self.amount_of(seen, of, squared);
         self.spaces.get(seen.space)?.amounts.iter().position(|other| *other == amount)
     }
 

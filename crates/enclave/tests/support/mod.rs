@@ -12,7 +12,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use datafusion::{catalog::TableProvider, datasource::MemTable, prelude::SessionContext};
-use shuyu_enclave::{DatasetVersion, Domain, Item, Label, SubjectKind, Thresholds};
+use shuyu_enclave::{Barrier, DatasetVersion, Domain, Item, Label, SubjectKind, Thresholds};
 use shuyu_kernel::{DatasetId, Id, ResourceId};
 
 /// A person of the test city.
@@ -52,7 +52,7 @@ pub fn city(seed: u32) -> Vec<Person> {
 }
 
 pub fn thresholds() -> Thresholds {
-    Thresholds { persons: 5, enterprises: 3, dominance_percent: 45, sample_max_percent: Some(10) }
+    Thresholds { persons: 5, enterprises: 3, dominance_percent: 20, sample_max_percent: Some(10) }
 }
 
 pub fn persons_table(people: &[Person]) -> Arc<dyn TableProvider> {
@@ -97,6 +97,8 @@ pub fn persons_item() -> Item {
         ]),
         subject_key: Some("id_no".to_owned()),
         subject_kind: Some(SubjectKind::Person),
+        facts: BTreeMap::new(),
+        barrier: Barrier::default(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! A domain on a real desk and a real vault, under the law of a city.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::{
     array::{Int64Array, StringArray},
@@ -8,8 +11,8 @@ use arrow::{
 };
 use chrono::Duration;
 use shuyu_enclave::{
-    Enclave, Given, Grant, GrantCommand, Item, Job, Label, Limits, Operation, Release, Schedule,
-    Session, SubjectKind, Submission, Tally, Terms, Usage,
+    Barrier, Consent, Consents, Enclave, Given, Grant, GrantCommand, Item, Job, Label, Limits,
+    Operation, Release, Schedule, Session, SubjectKind, Submission, Tally, Terms, Usage,
 };
 use shuyu_kernel::{
     Actor, AgreementId, Clock as _, DatasetId, GrantId, Id, ResourceId, ScenarioId, SessionId,
@@ -59,6 +62,8 @@ pub fn registry() -> Registry {
         .with::<Tally>()
         .with::<Usage>()
         .with::<Schedule>()
+        .with::<Consent>()
+        .with::<Consents>()
 }
 
 /// A domain with persons, who are protected, and stops, which are about nobody.
@@ -199,6 +204,8 @@ pub fn item(table: &str, dataset: u128, columns: &[(&str, Label)], key: Option<&
         columns: columns.iter().map(|(name, label)| ((*name).to_owned(), label.clone())).collect(),
         subject_key: key.map(str::to_owned),
         subject_kind: key.map(|_| SubjectKind::Person),
+        facts: BTreeMap::new(),
+        barrier: Barrier::default(),
     }
 }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use shuyu_casework::{Agreement, Person, Scenario, scenario};
 use shuyu_catalogue::{Resource, resource};
 use shuyu_enclave::{
-    ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Operation, Recurrence, Sample,
-    ScheduleId, Sheet, SubjectKind, Submission, Terms, default_label,
+    Barrier, ColumnFacts, Explanation, Grant, GrantCommand, Item, Job, Mask, Operation, Recurrence,
+    Sample, ScheduleId, Sheet, SubjectKind, Submission, Terms, default_label,
 };
 use shuyu_kernel::{
     Actor, AgreementId, GrantId, JobId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
@@ -25,6 +25,15 @@ pub(super) const PEOPLE_WITH_ACCESS: Rule = Rule::new("work-by-people-with-acces
 struct Wanted {
     resource: ResourceId,
     columns: Vec<String>,
+    /// Only rows whose value of each of these columns is one of these.
+    #[serde(default)]
+    scope: BTreeMap<String, BTreeSet<String>>,
+    /// Columns that are seen through a mask.
+    #[serde(default)]
+    masks: BTreeMap<String, Mask>,
+    /// Whether only rows of those who consent to the scenario are there.
+    #[serde(default)]
+    consent: bool,
 }
 
 impl App {
@@ -165,9 +174,10 @@ impl App {
         }
         let wanted: Vec<Wanted> = self.field_of(unit, cause, "items").await?;
         let mut items = Vec::new();
-        for Wanted { resource: id, columns } in wanted {
+        for Wanted { resource: id, columns, scope, masks, consent } in wanted {
             let resource = unit.load::<Resource>(id).await?;
-            let Some(item) = item_of(id, &resource, &columns) else {
+            let barrier = Barrier { scope, masks, consent: consent.then_some(scenario) };
+            let Some(item) = item_of(id, &resource, &columns, barrier) else {
                 let refusal = self.law().refuse(RESOURCE_SUPPLIED, &[]);
                 let why = refusal.because(format!("`{id}` has no data yet"));
                 return Err(unit.refuse(&StreamId::of::<Resource>(id), "grant.issue", why).await);
@@ -200,10 +210,15 @@ fn has_access(person: &Person, operator: OrganisationId, agreement: AgreementId)
 }
 
 /// A granted resource: the columns asked for, and its subject key to count by.
-fn item_of(id: ResourceId, resource: &Resource, columns: &[String]) -> Option<Item> {
+fn item_of(
+    id: ResourceId,
+    resource: &Resource,
+    columns: &[String],
+    barrier: Barrier,
+) -> Option<Item> {
     let description = resource.published.as_ref()?;
     let subject = description.subject.as_ref();
-    let labels: BTreeMap<_, _> = description
+    let facts: BTreeMap<String, ColumnFacts> = description
         .fields
         .iter()
         .filter(|field| {
@@ -217,9 +232,10 @@ fn item_of(id: ResourceId, resource: &Resource, columns: &[String]) -> Option<It
                 categorical: field.role == resource::FieldRole::Dimension,
                 level: description.level,
             };
-            (field.name.clone(), default_label(facts))
+            (field.name.clone(), facts)
         })
         .collect();
+    let labels = facts.iter().map(|(name, facts)| (name.clone(), default_label(*facts))).collect();
     Some(Item {
         resource: id,
         dataset: resource.dataset?,
@@ -232,5 +248,7 @@ fn item_of(id: ResourceId, resource: &Resource, columns: &[String]) -> Option<It
             | resource::SubjectKind::UnincorporatedOrganisation => Some(SubjectKind::Enterprise),
             resource::SubjectKind::Object => None,
         }),
+        facts,
+        barrier,
     })
 }

@@ -264,6 +264,8 @@ pub fn registry() -> Registry {
         .with::<shuyu_enclave::Tally>()
         .with::<shuyu_enclave::Usage>()
         .with::<shuyu_enclave::Schedule>()
+        .with::<shuyu_enclave::Consent>()
+        .with::<shuyu_enclave::Consents>()
         .with::<shuyu_market::Product>()
         .with::<shuyu_market::Price>()
         .with::<shuyu_market::Subscription>()

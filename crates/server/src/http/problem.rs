@@ -61,6 +61,15 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     clauses: Vec<ClauseId>,
+    /// The column that a refused query is about, as `table.column`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<String>,
+    /// The nodes of the plan on the column's way, from where it is read to where it may not be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    path: Vec<String>,
+    /// What would pass instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passes: Option<String>,
 }
 
 impl Problem {
@@ -74,6 +83,9 @@ impl Problem {
             city_code: None,
             message: None,
             clauses: Vec::new(),
+            column: None,
+            path: Vec::new(),
+            passes: None,
         }
     }
 
@@ -134,10 +146,14 @@ impl IntoResponse for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let problem = Self::new(StatusCode::FORBIDDEN, &refusal.rule, refusal.to_string());
+        let cause = refusal.cause.map(|cause| *cause).unwrap_or_default();
         Self {
             city_code: refusal.code,
             message: Some(refusal.message.into()),
             clauses: refusal.clauses,
+            column: cause.column,
+            path: cause.path,
+            passes: cause.passes,
             ..problem
         }
     }

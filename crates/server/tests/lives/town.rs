@@ -192,6 +192,8 @@ impl Town {
             columns: [("district".to_owned(), Label::Join)].into(),
             subject_key: None,
             subject_kind: None,
+            facts: std::collections::BTreeMap::new(),
+            barrier: shuyu_enclave::Barrier::default(),
         };
         let terms = Terms {
             agreement,

@@ -5,27 +5,28 @@ use datafusion::{
     common::{Column, DFSchemaRef, JoinType, NullEquality, Result as EngineResult},
     functions_aggregate::expr_fn::{count, count_distinct, max, min, sum},
     logical_expr::{
-        Aggregate, Case, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast,
-        expr::AggregateFunction, lit,
+        Aggregate as AggregatePlan, Case, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder,
+        cast, expr::AggregateFunction, lit,
     },
 };
 
 use super::{
     Checks, Flow, Protection, Walk,
     expression::{Reach, Trace, bare, index_of},
-    rebuild, unknown,
+    located, rebuild, unknown,
 };
 use crate::{
-    Objection, SMALLEST_CELL,
+    Aggregate, Objection, SMALLEST_CELL,
     domain::constant_error,
     rules::{NO_RAW_OUTPUT, SUBJECT_COUNTABLE},
+    second::second_largest,
 };
 
 impl Walk<'_> {
     pub(super) fn aggregate(
         &self,
         plan: &LogicalPlan,
-        aggregate: &Aggregate,
+        aggregate: &AggregatePlan,
         input: Flow,
     ) -> Checks<Flow> {
         if aggregate.group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))) {
@@ -64,10 +65,11 @@ impl Walk<'_> {
         }
         for trace in &groups {
             if trace.reach > Reach::Dimension {
-                return Err(Objection::new(
-                    NO_RAW_OUTPUT,
-                    format!("{} is not a dimension, so it cannot group", trace.named()),
-                ));
+                let what = format!("{} is not a dimension, so it cannot group", trace.named());
+                let objection = Objection::new(NO_RAW_OUTPUT, what);
+                return Err(
+                    located(objection, trace, &input.path, "group").passing("GROUP BY dimensions")
+                );
             }
         }
         if input.has_subjects() {
@@ -116,19 +118,38 @@ impl Walk<'_> {
             _ => false,
         };
         if !allowed {
-            return Err(Objection::new(
+            let of = if trace.sources.is_empty() { "rows".to_owned() } else { trace.named() };
+            let objection = Objection::new(
                 NO_RAW_OUTPUT,
                 format!(
-                    "`{name}` carries single values of {} to the output; COUNT, SUM and AVG pass",
-                    if trace.sources.is_empty() { "rows".to_owned() } else { trace.named() }
+                    "`{name}` carries single values of {of} to the output; COUNT, SUM and AVG pass"
                 ),
-            ));
+            );
+            return Err(located(objection, &trace, &input.path, name).passing("COUNT, SUM and AVG"));
+        }
+        let aggregate = match name {
+            "count" => Aggregate::Count,
+            "avg" => Aggregate::Mean,
+            _ => Aggregate::Sum,
+        };
+        if trace.denied.contains(&aggregate) {
+            let what = format!("{} is not granted for {}", trace.named(), aggregate.name());
+            let passing: Vec<&str> = Aggregate::ALL
+                .iter()
+                .filter(|it| !trace.denied.contains(it))
+                .map(|it| it.name())
+                .collect();
+            let objection = Objection::new(NO_RAW_OUTPUT, what);
+            return Err(located(objection, &trace, &input.path, name)
+                .passing(format!("{} of it", passing.join(", "))));
         }
         if params.distinct && name == "count" && !is_key && trace.reach > Reach::Dimension {
-            return Err(Objection::new(
+            let objection = Objection::new(
                 NO_RAW_OUTPUT,
                 format!("the distinct values of {} are not counted; subjects are", trace.named()),
-            ));
+            );
+            return Err(located(objection, &trace, &input.path, name)
+                .passing("COUNT(DISTINCT subject key)"));
         }
         Ok(Trace { reach: Reach::Measure, ..trace })
     }
@@ -137,7 +158,7 @@ impl Walk<'_> {
     /// only such groups through, and a projection to the columns that were asked for.
     fn with_threshold(
         &self,
-        aggregate: &Aggregate,
+        aggregate: &AggregatePlan,
         input: &Flow,
         figures: &[Trace],
     ) -> Checks<LogicalPlan> {
@@ -214,7 +235,7 @@ impl Walk<'_> {
         let groups: Vec<Column> = (0..aggregate.group_expr.len())
             .map(|index| Column::from(aggregate.schema.qualified_field(index)))
             .collect();
-        let limit = f64::from(self.thresholds.dominance_percent) / 100.0;
+        let part = f64::from(self.thresholds.dominance_percent) / 100.0;
         let build = || -> EngineResult<LogicalPlan> {
             let mut plan = LogicalPlanBuilder::from(input.plan.clone())
                 .aggregate(aggregate.group_expr.clone(), figures)?;
@@ -227,8 +248,10 @@ impl Walk<'_> {
                 let shares = Shares { prefix: format!("__of_{number}_"), key, values: &summed };
                 plan = shares.join(plan, input, &aggregate.group_expr, &groups)?;
                 for (index, total) in totals.iter().enumerate() {
+                    // The p% rule: what the two largest leave is enough to hide the largest in.
+                    let rest = total.clone() - shares.most(index) - shares.next(index);
                     keep = keep
-                        .and(shares.most(index).lt_eq(total.clone() * lit(limit)))
+                        .and(rest.gt_eq(shares.most(index) * lit(part)))
                         .and(shares.low(index).not_eq(shares.high(index)));
                 }
             }
@@ -258,6 +281,11 @@ impl Shares<'_> {
     /// The largest contribution.
     fn most(&self, index: usize) -> Expr {
         self.column("most", index)
+    }
+
+    /// The second largest.
+    fn next(&self, index: usize) -> Expr {
+        self.column("next", index)
     }
 
     /// The least contribution, with its sign.
@@ -290,6 +318,7 @@ impl Shares<'_> {
             each.push(sum(size_of(value)).alias(self.name("size", index)));
             each.push(sum(value.clone()).alias(self.name("value", index)));
             all.push(max(self.column("size", index)).alias(self.name("most", index)));
+            all.push(second_largest(self.column("size", index)).alias(self.name("next", index)));
             all.push(min(self.column("value", index)).alias(self.name("low", index)));
             all.push(max(self.column("value", index)).alias(self.name("high", index)));
         }

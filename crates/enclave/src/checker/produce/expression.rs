@@ -8,9 +8,9 @@ use datafusion::{
     logical_expr::{Expr, ExprSchemable, Operator},
 };
 
-use super::{Checks, Flow, Walk, unknown};
+use super::{Checks, Flow, Walk, located, unknown};
 use crate::{
-    Objection,
+    Aggregate, Objection,
     domain::constant_error,
     rules::{GRANTED_NAMES, IDENTIFIERS_JOIN_ONLY, KNOWN_FUNCTIONS, TOTAL_FUNCTIONS},
 };
@@ -43,11 +43,19 @@ pub(super) struct Trace {
     pub(super) width: usize,
     /// Whether it is computed from granted columns, and not one of them as it is.
     pub(super) is_computed: bool,
+    /// What its measures may not be aggregated by.
+    pub(super) denied: BTreeSet<Aggregate>,
 }
 
 impl Trace {
     pub(super) fn free() -> Self {
-        Self { reach: Reach::Free, sources: BTreeSet::new(), width: 1, is_computed: false }
+        Self {
+            reach: Reach::Free,
+            sources: BTreeSet::new(),
+            width: 1,
+            is_computed: false,
+            denied: BTreeSet::new(),
+        }
     }
 
     fn join(&mut self, other: &Self) {
@@ -55,6 +63,7 @@ impl Trace {
         self.sources.extend(other.sources.iter().cloned());
         self.width = self.width.max(other.width);
         self.is_computed |= other.is_computed;
+        self.denied.extend(&other.denied);
     }
 
     pub(super) fn named(&self) -> String {
@@ -115,14 +124,16 @@ impl Walk<'_> {
             Expr::Column(column) => {
                 let trace = Self::column(column, input)?;
                 if trace.reach == Reach::Identity {
-                    return Err(Objection::new(
+                    let objection = Objection::new(
                         IDENTIFIERS_JOIN_ONLY,
                         format!(
                             "{} is compared or computed with; it joins tables and is counted \
                              (COUNT DISTINCT), nothing else",
                             trace.named()
                         ),
-                    ));
+                    );
+                    return Err(located(objection, &trace, &input.path, "expression")
+                        .passing("JOIN … ON, COUNT(DISTINCT …)"));
                 }
                 Ok(trace)
             }

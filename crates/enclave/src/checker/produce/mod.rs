@@ -3,7 +3,10 @@
 //! Labels and the rows' protection are inferred bottom-up; on the way the aggregates by which
 //! protection ends get the threshold built in, and what comes out is the plan that runs.
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 
 use datafusion::{
     common::{Column, JoinType},
@@ -13,7 +16,7 @@ use datafusion::{
 use self::expression::{Reach, Trace, bare, index_of};
 use super::ask::equalities;
 use crate::{
-    Domain, Label, Objection, SubjectKind, Thresholds,
+    Aggregate, Domain, Label, Objection, SubjectKind, Thresholds,
     domain::constant_error,
     rules::{
         GRANTED_NAMES, IDENTIFIERS_JOIN_ONLY, JOIN_BY_EQUALITY, JOIN_COLUMNS, NO_RAW_OUTPUT,
@@ -22,7 +25,10 @@ use crate::{
 };
 
 mod aggregate;
+mod derivation;
 mod expression;
+
+pub use self::derivation::{Derived, Step};
 
 type Checks<T> = Result<T, Objection>;
 
@@ -73,6 +79,15 @@ impl Flow {
     }
 }
 
+/// An objection with the column that it is about, and its way to where it may not be.
+fn located(objection: Objection, trace: &Trace, path: &[&'static str], end: &str) -> Objection {
+    let path: Vec<&str> = path.iter().copied().chain([end]).collect();
+    match trace.sources.first() {
+        Some(source) => objection.about(source.clone(), &path),
+        None => objection,
+    }
+}
+
 fn unknown(what: &str) -> Objection {
     Objection::new(UNDERSTOOD_ONLY, format!("{what} is not understood on protected data"))
 }
@@ -94,48 +109,48 @@ pub(crate) fn check(
     plan: &LogicalPlan,
     thresholds: &Thresholds,
 ) -> Checks<Checked> {
-    let walk = Walk {
-        domain,
-        thresholds,
-        left: Cell::new(LARGEST_PLAN),
-        depth: Cell::new(0),
-        scans: Cell::new(0),
-        aggregates: Cell::new(0),
-        is_conditional: Cell::new(false),
-    };
+    let walk = Walk::new(domain, thresholds);
     let flow = walk.plan(plan)?;
     if walk.scans.get() == 0 {
         return Err(Objection::new(GRANTED_NAMES, "a job reads at least one granted table"));
     }
     if flow.is_protected() {
         let schema = flow.plan.schema();
-        let leak = flow
-            .columns
-            .iter()
-            .enumerate()
-            .find(|(_, trace)| trace.reach > Reach::Free)
-            .map_or_else(String::new, |(index, trace)| {
-                let output = schema.fields().get(index).map_or("", |field| field.name().as_str());
-                format!(
-                    "{} would reach output `{output}` by way of {}; ",
-                    trace.named(),
-                    flow.path.join(" → ")
-                )
-            });
-        return Err(Objection::new(
+        let leak = flow.columns.iter().enumerate().find(|(_, trace)| trace.reach > Reach::Free);
+        let leak = leak.map(|(index, trace)| {
+            let output = schema.fields().get(index).map_or("", |field| field.name().as_str());
+            (trace, format!("output `{output}`"))
+        });
+        let said = leak.as_ref().map_or_else(String::new, |(trace, output)| {
+            let (named, path) = (trace.named(), flow.path.join(" → "));
+            format!("{named} would reach {output} by way of {path}; ")
+        });
+        let passes = "COUNT, SUM or AVG over groups of dimensions";
+        let tables: Vec<&str> = flow.protections.iter().map(|it| it.table.as_str()).collect();
+        let tables = tables.join(", ");
+        let objection = Objection::new(
             NO_RAW_OUTPUT,
-            format!(
-                "{leak}rows of granted tables ({}) leave only as COUNT, SUM or AVG over groups of \
-                 dimensions",
-                flow.protections.iter().map(|p| p.table.as_str()).collect::<Vec<_>>().join(", ")
-            ),
-        ));
+            format!("{said}rows of granted tables ({tables}) leave only as {passes}"),
+        );
+        return Err(match leak {
+            Some((trace, output)) => located(objection, trace, &flow.path, &output),
+            None => objection,
+        }
+        .passing(passes));
     }
     Ok(Checked {
         plan: flow.plan,
         aggregates: walk.aggregates.get(),
         is_conditional: walk.is_conditional.get(),
     })
+}
+
+/// What is inferred at each node of a plan, from the scans upwards, as far as it is understood.
+pub(crate) fn derive(domain: &Domain, plan: &LogicalPlan, thresholds: &Thresholds) -> Vec<Step> {
+    let walk = Walk { steps: Some(RefCell::default()), ..Walk::new(domain, thresholds) };
+    // Where it ends is said by the objection.
+    let _ = walk.plan(plan);
+    walk.steps.map(RefCell::into_inner).unwrap_or_default()
 }
 
 struct Walk<'a> {
@@ -151,6 +166,23 @@ struct Walk<'a> {
     aggregates: Cell<usize>,
     /// As in [`Checked`].
     is_conditional: Cell<bool>,
+    /// What was inferred, where that is asked for.
+    steps: Option<RefCell<Vec<Step>>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(domain: &'a Domain, thresholds: &'a Thresholds) -> Self {
+        Walk {
+            domain,
+            thresholds,
+            left: Cell::new(LARGEST_PLAN),
+            depth: Cell::new(0),
+            scans: Cell::new(0),
+            aggregates: Cell::new(0),
+            is_conditional: Cell::new(false),
+            steps: None,
+        }
+    }
 }
 
 impl Walk<'_> {
@@ -170,6 +202,9 @@ impl Walk<'_> {
         self.depth.set(depth);
         let flow = self.node(plan);
         self.depth.set(depth - 1);
+        if let (Some(steps), Ok(flow)) = (&self.steps, &flow) {
+            steps.borrow_mut().push(Step::of(plan, flow));
+        }
         flow
     }
 
@@ -300,6 +335,14 @@ impl Walk<'_> {
                 sources: BTreeSet::from([format!("{}.{}", item.table, field.name())]),
                 width: 1,
                 is_computed: false,
+                denied: match item.columns.get(field.name()) {
+                    Some(Label::Measure { aggregates, .. }) => {
+                        Aggregate::ALL.into_iter().filter(|it| !aggregates.contains(it)).collect()
+                    }
+                    Some(Label::Dimension { .. } | Label::Join | Label::Blocked) | None => {
+                        BTreeSet::new()
+                    }
+                },
             });
         }
         let kind = item.subject_kind;

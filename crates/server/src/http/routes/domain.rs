@@ -6,7 +6,9 @@ use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shuyu_enclave::{Column, Explanation, Grant, Sample, Session, Sheet};
+use shuyu_enclave::{
+    Basis, Column, Derived, Explanation, Grant, Reason, Sample, Session, Sheet, Step, Told,
+};
 use shuyu_kernel::{
     AgreementId, GrantId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
 };
@@ -84,6 +86,10 @@ struct ItemView {
     columns: Value,
     /// The column that says whom a row is about; absent: the table is about nobody.
     subject_key: Option<String>,
+    /// Which of its rows are there, and through which masks columns are seen: `scope`, `consent`,
+    /// `masks`.
+    #[schema(value_type = Object)]
+    barrier: Value,
 }
 
 /// A grant: the one object from which sessions, queries, jobs, the gate and products take their
@@ -122,6 +128,7 @@ impl From<(GrantId, Grant)> for GrantView {
             table: item.table,
             columns: serde_json::to_value(&item.columns).unwrap_or_default(),
             subject_key: item.subject_key,
+            barrier: serde_json::to_value(&item.barrier).unwrap_or_default(),
         };
         Self {
             id,
@@ -228,14 +235,28 @@ struct ColumnView {
     /// bounds.
     #[schema(value_type = Object)]
     label: Value,
+    /// Why.
+    why: Vec<ReasonView>,
+}
+
+/// Why a column has its label.
+#[derive(Serialize, ToSchema)]
+struct ReasonView {
+    /// From what it follows: `classification`, `level`, `grant` or `pack`.
+    #[schema(value_type = String)]
+    by: Basis,
+    /// What follows.
+    what: String,
 }
 
 impl From<Column> for ColumnView {
     fn from(column: Column) -> Self {
+        let view = |Reason { by, what }: Reason| ReasonView { by, what };
         Self {
             table: column.table,
             column: column.column,
             label: serde_json::to_value(&column.label).unwrap_or_default(),
+            why: column.why.into_iter().map(view).collect(),
         }
     }
 }
@@ -351,19 +372,88 @@ struct ExplanationView {
     rule: Option<String>,
     /// Why not, and what would pass.
     why: Option<String>,
+    /// The same of both ways, with the column, its way through the plan, and what would pass.
+    refused: RefusedView,
     /// The granted columns.
     columns: Vec<ColumnView>,
+    /// What is inferred at each node of the plan, from the scans upwards, as far as it is
+    /// understood.
+    derivation: Vec<StepView>,
+}
+
+/// Why a query would be refused, each way.
+#[derive(Serialize, ToSchema)]
+struct RefusedView {
+    /// When asked.
+    ask: Option<ToldView>,
+    /// As a job.
+    job: Option<ToldView>,
+}
+
+/// Why a query would be refused.
+#[derive(Serialize, ToSchema)]
+struct ToldView {
+    /// The rule.
+    rule: String,
+    /// What is wrong, and what would pass.
+    detail: String,
+    /// The column that it is about, as `table.column`.
+    column: Option<String>,
+    /// The nodes of the plan on the column's way, from where it is read to where it may not be.
+    path: Vec<String>,
+    /// What would pass instead.
+    passes: Option<String>,
+}
+
+impl From<Told> for ToldView {
+    fn from(Told { rule, detail, cause }: Told) -> Self {
+        Self { rule, detail, column: cause.column, path: cause.path, passes: cause.passes }
+    }
+}
+
+/// What is inferred at a node of a plan.
+#[derive(Serialize, ToSchema)]
+struct StepView {
+    /// What the node does.
+    node: String,
+    /// What it hands on.
+    columns: Vec<DerivedView>,
+    /// The tables whose raw rows can still be told apart in what it hands on.
+    protected: Vec<String>,
+}
+
+/// What is inferred of a column that a node hands on.
+#[derive(Serialize, ToSchema)]
+struct DerivedView {
+    /// How it is called.
+    name: String,
+    /// What may be done with it: `free`, `dimension`, `measure` or `identity`.
+    role: String,
+    /// The granted columns in it, as `table.column`.
+    from: Vec<String>,
+}
+
+impl From<Step> for StepView {
+    fn from(Step { node, columns, protected }: Step) -> Self {
+        let view = |Derived { name, role, from }: Derived| DerivedView { name, role, from };
+        Self { node, columns: columns.into_iter().map(view).collect(), protected }
+    }
 }
 
 impl From<Explanation> for ExplanationView {
     fn from(explanation: Explanation) -> Self {
-        let (rule, why) = explanation.objection.unzip();
+        let of_ask = explanation.objection.as_ref();
         Self {
             is_answered: explanation.is_answered,
             runs_as_job: explanation.runs_as_job,
-            rule,
-            why,
+            rule: of_ask.map(|told| told.rule.clone()),
+            why: of_ask.map(|told| told.detail.clone()),
+            refused: RefusedView {
+                ask: explanation.objection.map(Into::into),
+                job: explanation.job_objection.map(Into::into),
+            },
             columns: explanation.columns.into_iter().map(Into::into).collect(),
+            derivation: explanation.derivation.into_iter().map(Into::into).collect(),
         }
     }
 }

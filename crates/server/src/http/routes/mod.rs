@@ -2,6 +2,7 @@
 
 mod agreements;
 mod cases;
+mod consents;
 mod datasets;
 mod documents;
 mod domain;
@@ -36,6 +37,7 @@ pub(super) fn all() -> OpenApiRouter<App> {
         .merge(agreements::routes())
         .merge(domain::routes())
         .merge(jobs::routes())
+        .merge(consents::routes())
         .merge(releases::routes())
         .merge(products::routes())
         .merge(subscriptions::routes())

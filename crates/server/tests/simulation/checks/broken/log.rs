@@ -90,6 +90,7 @@ fn an_act_is_held_against_what_the_log_says_of_it() {
             code: None,
             message: Text::default(),
             detail: None,
+            cause: None,
         })
     };
     let law = || refusal(vec![history.law.clauses[0].id.clone()]);

@@ -184,6 +184,8 @@ fn terms(now: DateTime<Utc>) -> Terms {
             columns: [("person".to_owned(), Label::Join)].into(),
             subject_key: None,
             subject_kind: None,
+            facts: std::collections::BTreeMap::new(),
+            barrier: shuyu_enclave::Barrier::default(),
         }],
         operations: [Operation::Ask, Operation::Produce].into(),
         people: [operator().person].into(),
