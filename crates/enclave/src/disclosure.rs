@@ -95,6 +95,8 @@ pub enum Again {
     AboutNobody,
     /// It was not: the sources have new versions since.
     NewData,
+    /// It was not: nobody counts whom a figure of a program is about.
+    Foreign,
     /// Its rows.
     Rows(Vec<Vec<String>>),
 }
@@ -213,6 +215,13 @@ fn minimum_subjects(output: &Output, again: &Again) -> Finding {
                 CHECK,
                 Verdict::Review,
                 "its data have a new version since it was made",
+            );
+        }
+        Again::Foreign => {
+            return finding(
+                CHECK,
+                Verdict::Review,
+                "a program made it, and nothing counts whom its figures are about",
             );
         }
         Again::Rows(rows) => rows,

@@ -16,6 +16,7 @@ use datafusion::{
 };
 use serde_json::json;
 use shuyu_kernel::{Actor, ContentHash, DatasetId, GrantId, Ids, ScenarioId, SessionId};
+use shuyu_sandbox::Room;
 use shuyu_store::{ActError, Desk, Entry, StreamId, Unit};
 use shuyu_vault::Vault;
 use tokio::sync::Notify;
@@ -27,6 +28,7 @@ use crate::{
     consent::{Book, Pseudonyms},
     cost::Meters,
     domain::{Histories, not_comparable},
+    foreign::Foreign,
     given::GivenCommand,
     memory::share_of,
     queue::Queue,
@@ -69,6 +71,8 @@ pub struct Enclave {
     pub(crate) workers: Workers,
     pub(crate) queue: Queue,
     pub(crate) meters: Meters,
+    /// Where programs in Python run, if they do.
+    pub(crate) python: Option<Room>,
     /// Told when a job waits that begins in turn.
     pub(crate) begun: Arc<Notify>,
     pub(crate) pseudonyms: Pseudonyms,
@@ -154,6 +158,7 @@ impl Enclave {
             workers: Workers::start()?,
             queue: Queue::new(limits.room()),
             meters: Meters::default(),
+            python: None,
             begun: Arc::default(),
             pseudonyms: Pseudonyms::new(&secret),
         })
@@ -163,6 +168,17 @@ impl Enclave {
     #[must_use]
     pub fn with_source(self, source: Arc<dyn Source>) -> Self {
         Self { source, ..self }
+    }
+
+    /// The same domain, in which programs in Python run, too.
+    #[must_use]
+    pub fn with_python(self, room: Room) -> Self {
+        Self { python: Some(room), ..self }
+    }
+
+    /// What runs foreign code.
+    pub(crate) fn foreign(&self) -> Foreign {
+        Foreign { room: self.python.clone(), limits: self.limits }
     }
 
     /// The granted tables, for work that ends when `stop` says so and takes no more than its

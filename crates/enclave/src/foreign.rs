@@ -3,7 +3,7 @@
 //! Nobody can read what a program does, so nothing is checked beforehand: it reads what a query
 //! could read, in a room without doors, and all that comes of it lies in quarantine.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use arrow::{
     array::{Array, ArrayRef, StringArray},
@@ -19,16 +19,22 @@ use datafusion::{
 };
 use futures::StreamExt;
 use ring::hmac;
-use shuyu_sandbox::{Input, Limits, Outcome, Program, Room, SandboxError};
+use shuyu_sandbox::{
+    Content, Declared, End, Form, Input, Limits, Outcome, Program, ProgramError, Room, SandboxError,
+};
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
     task::JoinSet,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
-    Domain, Label, Objection,
+    Cost, Domain, Label, Objection, Output, Python,
+    cost::Meter,
     domain::constant_error,
-    rules::{QUERY_COMPLETED, UNDERSTOOD_ONLY},
+    rules::{FOREIGN_CODE, JOB_LIMITS, QUERY_COMPLETED, UNDERSTOOD_ONLY},
+    running::Product,
+    stop::Stop,
 };
 
 /// How many batches of a table wait for the program to take them.
@@ -36,6 +42,95 @@ const WAITING: usize = 2;
 
 /// The rows of a table on their way; nothing means that there are no more.
 type Rows = Option<RecordBatch>;
+
+/// The name of the table that a program makes.
+const OUTPUT: &str = "output";
+
+/// How long after the reserved time the end of a program is told, at the latest moment at which it
+/// can have been ended and its output read.
+const AFTER: Duration = Duration::from_secs(2);
+
+/// What runs foreign code, where there is anything that may.
+#[derive(Debug, Clone)]
+pub(crate) struct Foreign {
+    pub(crate) room: Option<Room>,
+    pub(crate) limits: crate::Limits,
+}
+
+impl Foreign {
+    fn room(&self) -> Result<&Room, Objection> {
+        let off = "there are no programs in Python on this platform: its host could not hold them";
+        self.room.as_ref().ok_or_else(|| Objection::new(FOREIGN_CODE, off))
+    }
+
+    /// Refuses what could not run.
+    pub(crate) fn check(&self, python: &Python) -> Result<(), Objection> {
+        self.room()?;
+        let most = self.limits.job_seconds.saturating_sub(AFTER.as_secs());
+        if !(1..=most).contains(&u64::from(python.seconds)) {
+            let why = format!("from 1 to {most} seconds can be reserved for a program");
+            return Err(Objection::new(JOB_LIMITS, why));
+        }
+        python.program().check().map_err(|wrong| malformed(&wrong))
+    }
+
+    /// Runs a program. Whatever the program does, there is an output, empty if it made none, and
+    /// it is there at the same time: how it ended is for reviewers.
+    pub(crate) async fn run(
+        &self,
+        python: &Python,
+        domain: &Domain,
+        secret: &[u8; 32],
+        stop: Arc<Stop>,
+    ) -> Result<Product, Objection> {
+        let seconds = Duration::from_secs(u64::from(python.seconds));
+        let until = Instant::now() + seconds + AFTER;
+        let limits = Limits {
+            wall: seconds,
+            cpu: seconds,
+            memory_bytes: self.limits.share_bytes as u64,
+            rows: self.limits.output_rows,
+            ..Limits::default()
+        };
+        let ended = async move { drop(stop.reached().await) };
+        let program = python.program();
+        let outcome = domain.run_program(self.room()?, &program, limits, secret, ended).await?;
+        let columns = python.columns.iter().map(|it| it.name.clone()).collect();
+        let mut output = Output { columns, rows: Vec::new() };
+        if let End::Completed(made) = &outcome.end
+            && let Some(Content::Table(table)) = made.first().map(|it| &it.content)
+        {
+            output.rows.clone_from(&table.rows);
+        }
+        sleep_until(until).await;
+        Ok(Product { output, report: Some(outcome.report().to_string()) })
+    }
+}
+
+impl Python {
+    fn program(&self) -> Program {
+        let form = Form::Csv { columns: self.columns.clone() };
+        Program {
+            script: self.script.clone(),
+            parameters: self.parameters.clone(),
+            outputs: vec![Declared { name: OUTPUT.to_owned(), form }],
+        }
+    }
+}
+
+impl crate::Program {
+    /// What an attempt is charged that cost this: of a program what was reserved for it.
+    pub(crate) fn charged(&self, cost: Cost) -> Cost {
+        match self {
+            Self::Sql { .. } => cost,
+            Self::Python(python) => Cost { cpu_seconds: python.seconds.into(), ..cost },
+        }
+    }
+}
+
+fn malformed(wrong: &ProgramError) -> Objection {
+    Objection::new(UNDERSTOOD_ONLY, wrong.to_string())
+}
 
 impl Domain {
     /// Runs a program on the granted tables until it ends, exceeds its limits or `stop` is ready.
@@ -65,7 +160,7 @@ impl Domain {
             inputs.push(self.input(name, &table.item.columns, &key, &mut scans).await?);
         }
         room.run(program, inputs, limits, stop).await.map_err(|error| match error {
-            SandboxError::Program(wrong) => Objection::new(UNDERSTOOD_ONLY, wrong.to_string()),
+            SandboxError::Program(wrong) => malformed(&wrong),
             error => {
                 tracing::error!(%error, "a program could not be run");
                 Objection::new(QUERY_COMPLETED, "the program could not be run")
@@ -77,7 +172,7 @@ impl Domain {
     async fn input(
         &self,
         name: &str,
-        labels: &std::collections::BTreeMap<String, Label>,
+        labels: &BTreeMap<String, Label>,
         key: &hmac::Key,
         scans: &mut JoinSet<()>,
     ) -> Result<Input, Objection> {
@@ -89,6 +184,9 @@ impl Domain {
         let frame = ctx.table(name).await.map_err(error)?;
         let context = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await.map_err(error)?;
+        if let Some(meter) = self.state.config().get_extension::<Meter>() {
+            meter.watch(&plan);
+        }
         let joins: Vec<bool> = plan
             .schema()
             .fields()

@@ -97,6 +97,16 @@ impl Enclave {
         self.output(release.job).await
     }
 
+    /// Shows a reviewer how the program ended that made what is put forward, what it said and
+    /// what it used, as JSON. There is none of a query.
+    pub async fn report(&self, actor: &Actor, id: ReleaseId) -> Result<Option<Vec<u8>>, ActError> {
+        let release = self.inspected(actor, id).await?;
+        match self.job(release.job).await?.specification.program {
+            Program::Sql { .. } => Ok(None),
+            Program::Python(_) => self.report_of(release.job).await.map(Some),
+        }
+    }
+
     async fn inspected(&self, actor: &Actor, id: ReleaseId) -> Result<Release, ActError> {
         let (_, release) =
             self.desk.read::<Release>(actor, id, "inspect", &Attributes::new()).await?;
@@ -254,19 +264,26 @@ impl Enclave {
         let limits = self.limits.output();
         let work = async move {
             let domain = opening.domain().await?;
-            let Program::Sql { text, parameters } = &program;
-            let checked = engine.check_script(&domain, text, parameters, &thresholds).await?;
-            let again = if protected.is_empty() {
-                Again::AboutNobody
-            } else if domain.versions() == frozen {
-                Again::Rows(engine.run(&domain, &checked, limits).await?.rows)
-            } else {
-                Again::NewData
+            let (again, comparison) = match &program {
+                Program::Sql { text, parameters } => {
+                    let checked =
+                        engine.check_script(&domain, text, parameters, &thresholds).await?;
+                    let again = if protected.is_empty() {
+                        Again::AboutNobody
+                    } else if domain.versions() == frozen {
+                        Again::Rows(engine.run(&domain, &checked, limits).await?.rows)
+                    } else {
+                        Again::NewData
+                    };
+                    (again, checked.comparison())
+                }
+                Program::Python(_) if protected.is_empty() => (Again::AboutNobody, None),
+                Program::Python(_) => (Again::Foreign, Some("a program made it")),
             };
             let grounds = Grounds {
                 again,
                 overlaps: overlaps(&domain, &output, &items).await?,
-                comparison: checked.comparison().map(str::to_owned),
+                comparison: comparison.map(str::to_owned),
                 earlier,
             };
             Ok(examine(&output, &protected, &grounds))

@@ -7,8 +7,8 @@ use shuyu_store::{ActError, Filter, StoreError, StreamId};
 use shuyu_vault::Dataset;
 
 use crate::{
-    Begin, DatasetVersion, Domain, Enclave, Engine, Grant, Job, JobCommand, Objection, Operation,
-    Priority, Program, Specification, Thresholds, rules::JOB_QUOTA,
+    Begin, DatasetVersion, Enclave, Grant, Job, JobCommand, Objection, Operation, Priority,
+    Program, Specification, rules::JOB_QUOTA,
 };
 
 const SUBMIT: &str = "job.submit";
@@ -84,9 +84,15 @@ impl Enclave {
         let opening = self.opening(&granted.terms.items, &stop);
         let (engine, thresholds) = (Arc::clone(&self.engine), granted.thresholds);
         let program = submission.program.clone();
+        let foreign = self.foreign();
         let checking = async move {
             let domain = opening.domain().await?;
-            program.check(&engine, &domain, &thresholds).await
+            match program {
+                Program::Sql { text, parameters } => {
+                    engine.check_script(&domain, &text, &parameters, &thresholds).await.map(drop)
+                }
+                Program::Python(python) => foreign.check(&python),
+            }
         };
         let checked = self.workers.run(&stop, checking).await.flatten();
         if let Err(objection) = checked {
@@ -147,28 +153,16 @@ impl Enclave {
             let version = found.and_then(|(_, it)| it.current().map(|it| it.version)).unwrap_or(0);
             versions.push(DatasetVersion { dataset: item.dataset, version });
         }
+        let mut program = program.clone();
+        if let Program::Python(python) = &mut program {
+            python.runtime = self.python.as_ref().map(|room| room.runtime().digest());
+        }
         Ok(Specification {
             grant: grant.id,
-            program: program.clone(),
+            program,
             purpose: purpose.to_owned(),
             versions,
             pack: grant.pack.clone(),
         })
-    }
-}
-
-impl Program {
-    /// Refuses what could not run.
-    async fn check(
-        &self,
-        engine: &Engine,
-        domain: &Domain,
-        thresholds: &Thresholds,
-    ) -> Result<(), Objection> {
-        match self {
-            Self::Sql { text, parameters } => {
-                engine.check_script(domain, text, parameters, thresholds).await.map(drop)
-            }
-        }
     }
 }

@@ -77,7 +77,7 @@ pub use job::{Begin, Job, JobCommand, JobEvent, JobStatus, Specification};
 pub use jobs::Submission;
 pub use label::{Aggregate, Band, ColumnFacts, HIGHEST_LEVEL, Label, SubjectKind, default_label};
 pub use limits::Limits;
-pub use program::{Parameter, Program};
+pub use program::{Parameter, Program, Python};
 pub use progress::Progress;
 pub use question::{Code, ColumnOf, Figure, Layout, Question, Region, Relation, Shown};
 pub use queue::Priority;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use datafusion::common::{ParamValues, ScalarValue, metadata::ScalarAndMetadata};
 use serde::{Deserialize, Serialize};
+use shuyu_kernel::ContentHash;
 use shuyu_vault::DECIMAL_PRECISION;
 
 use crate::{Objection, rules::JOB_PARAMETERS};
@@ -38,6 +39,28 @@ pub enum Program {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         parameters: BTreeMap<String, Parameter>,
     },
+    /// A program in Python, which runs in a room without doors.
+    Python(Box<Python>),
+}
+
+/// A program in Python: it reads each granted table as `/in/<table>.arrow`, and makes one table,
+/// `/out/output.csv`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Python {
+    /// Its text.
+    pub script: String,
+    /// What it reads from `/job/parameters.json`.
+    #[serde(default)]
+    pub parameters: serde_json::Value,
+    /// The columns of the table that it makes.
+    pub columns: Vec<shuyu_sandbox::Column>,
+    /// How many seconds are reserved for it: it takes no more, of time and of processors, its end is
+    /// told when they are over, and they are charged, whatever it used. What a program uses can be
+    /// made to tell of the data.
+    pub seconds: u32,
+    /// The interpreter and the packages that it runs with. The platform notes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<ContentHash>,
 }
 
 impl Program {
@@ -50,6 +73,7 @@ impl Program {
     pub fn text(&self) -> &str {
         match self {
             Self::Sql { text, .. } => text,
+            Self::Python(python) => &python.script,
         }
     }
 }

@@ -71,6 +71,8 @@ rules! {
     JOB_LIMITS = "job-limits";
     /// Parameters of a job are typed values, put in where values stand.
     JOB_PARAMETERS = "job-parameters";
+    /// Foreign code runs only where nothing can get out of it but what it declared.
+    FOREIGN_CODE = "foreign-code";
     /// An operator waits, runs and computes within its quota.
     JOB_QUOTA = "job-quota";
     /// A schedule is well formed, and moves between its states as the law foresees.

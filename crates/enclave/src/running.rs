@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use shuyu_kernel::{Actor, DatasetId, Id, JobId, OrganisationId};
+use ring::hmac;
+use shuyu_kernel::{Actor, ContentHash, DatasetId, Id, JobId, OrganisationId};
 use shuyu_store::{ActError, Desk, StreamId, Unit};
 use shuyu_vault::{Dataset, DatasetCommand, Manifest, Part};
 
@@ -63,15 +64,16 @@ impl Enclave {
             // It was cancelled before anything listened.
             self.cuts.of_job(id).cancel();
         }
+        let cost = || program.charged(meter.cost());
         let output = match self.output_of(&grant, &job.specification, &stop, &meter).await {
             // The grant may have ended while the last rows were made.
             Ok(output) => stop.why().map_or(Ok(output), Err),
             Err(objection) => Err(objection),
         };
         let done = match output {
-            Ok(output) => self.keep(id, &grant, &output, meter.cost()).await,
+            Ok(made) => self.keep(id, &grant, &made, cost()).await,
             Err(objection) => {
-                self.note_failure(id, &grant, &objection, &stop, meter.cost()).await?;
+                self.note_failure(id, &grant, &objection, &stop, cost()).await?;
                 Err(self.object(actor, &subject, RUN, &objection).await)
             }
         };
@@ -103,7 +105,7 @@ impl Enclave {
         frozen: &Specification,
         stop: &Arc<Stop>,
         meter: &Arc<Meter>,
-    ) -> Result<Output, Objection> {
+    ) -> Result<Product, Objection> {
         let opening = self.opening(&grant.terms.items, stop);
         let (engine, thresholds) = (Arc::clone(&self.engine), grant.thresholds);
         let program = frozen.program.clone();
@@ -111,6 +113,9 @@ impl Enclave {
         let limits = self.limits.output();
         let counting = Arc::clone(meter);
         let rows = self.rows_in(frozen).await?;
+        let foreign = self.foreign();
+        let secret = self.secret_of(frozen);
+        let ends = Arc::clone(stop);
         let work = async move {
             let domain = opening.domain().await?.counted_by(&counting);
             if domain.versions() != versions {
@@ -121,7 +126,13 @@ impl Enclave {
                     let checked =
                         engine.check_script(&domain, &text, &parameters, &thresholds).await?;
                     counting.expect_rows(domain.rows_of(&checked.scans(), &rows));
-                    engine.run(&domain, &checked, limits).await
+                    let output = engine.run(&domain, &checked, limits).await?;
+                    Ok(Product { output, report: None })
+                }
+                Program::Python(python) => {
+                    let names: Vec<String> = domain.tables.keys().cloned().collect();
+                    counting.expect_rows(domain.rows_of(&names, &rows));
+                    foreign.run(&python, &domain, &secret, ends).await
                 }
             }
         };
@@ -173,32 +184,40 @@ impl Enclave {
             .await
     }
 
-    /// Puts an output into quarantine, sealed under a key of its own, in the same unit of work as
-    /// the end of its job. An output that does not get there is destroyed.
+    /// Puts what a job made into quarantine, each part sealed under a key of its own, in the same
+    /// unit of work as the end of its job. What does not get there is destroyed.
     async fn keep(
         &self,
         id: JobId,
         grant: &Grant,
-        output: &Output,
+        made: &Product,
         cost: Cost,
     ) -> Result<Job, ActError> {
-        let dataset = dataset_of(id);
-        let sealed = self.vault.put_sealed(dataset, 1, output.to_csv().into_bytes()).await;
-        let manifest = match sealed {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                tracing::error!(%error, job = %id, "an output could not be kept");
-                let rule = QUERY_COMPLETED.name().to_owned();
-                self.desk.act::<Job>(&Actor::system(), id, JobCommand::Fail { rule }).await?;
-                let law = &self.desk.laws().current;
-                return Err(ActError::Refused(law.refuse(QUERY_COMPLETED, &[])));
+        let mut sealed = Vec::new();
+        let mut kept = Ok(());
+        for (dataset, bytes) in made.parts(id) {
+            match self.vault.put_sealed(dataset, 1, bytes).await {
+                Ok(manifest) => sealed.push((dataset, manifest)),
+                Err(error) => {
+                    tracing::error!(%error, job = %id, "an output could not be kept");
+                    let rule = QUERY_COMPLETED.name().to_owned();
+                    self.desk.act::<Job>(&Actor::system(), id, JobCommand::Fail { rule }).await?;
+                    let law = &self.desk.laws().current;
+                    kept = Err(ActError::Refused(law.refuse(QUERY_COMPLETED, &[])));
+                    break;
+                }
             }
+        }
+        let kept = match kept {
+            Ok(()) => self.note_output(id, grant, &made.output, &sealed, cost).await,
+            Err(error) => Err(error),
         };
-        let kept = self.note_output(id, grant, output, &manifest, cost).await;
-        if kept.is_err()
-            && let Err(error) = self.vault.destroy(dataset, &[manifest]).await
-        {
-            tracing::error!(%error, job = %id, "an output that was not kept is left to the sweep");
+        if kept.is_err() {
+            for (dataset, manifest) in sealed {
+                if let Err(error) = self.vault.destroy(dataset, &[manifest]).await {
+                    tracing::error!(%error, job = %id, "what was not kept is left to the sweep");
+                }
+            }
         }
         kept
     }
@@ -208,26 +227,31 @@ impl Enclave {
         id: JobId,
         grant: &Grant,
         output: &Output,
-        manifest: &Manifest,
+        sealed: &[(DatasetId, Manifest)],
         cost: Cost,
     ) -> Result<Job, ActError> {
-        let dataset = dataset_of(id);
         let (package, rows) = (output.hash(), output.rows.len() as u64);
         let item = grant.terms.items.first();
-        let create = DatasetCommand::Create {
+        let create = |dataset: DatasetId| DatasetCommand::Create {
             id: dataset,
             resource: item.map_or_else(|| Id::from_u128(0), |item| item.resource),
             owner: grant.terms.operator,
             agreement: Some(grant.terms.agreement),
-            name: format!("output of {id}"),
+            name: if dataset == dataset_of(id) {
+                format!("output of {id}")
+            } else {
+                format!("report of {id}")
+            },
         };
         self.desk
             .run(&Actor::system(), |unit| {
-                let (create, manifest) = (create.clone(), manifest.clone());
+                let sealed = sealed.to_vec();
                 async move {
-                    unit.act::<Dataset>(dataset, create).await?;
-                    let commit = DatasetCommand::CommitVersion { manifest };
-                    unit.act::<Dataset>(dataset, commit).await?;
+                    for (dataset, manifest) in sealed {
+                        unit.act::<Dataset>(dataset, create(dataset)).await?;
+                        let commit = DatasetCommand::CommitVersion { manifest };
+                        unit.act::<Dataset>(dataset, commit).await?;
+                    }
                     unit.act::<Job>(id, JobCommand::Succeed { package, rows }).await?;
                     charge(&unit, id, grant.terms.operator, cost).await
                 }
@@ -235,9 +259,29 @@ impl Enclave {
             .await
     }
 
+    /// What keys the pseudonyms that a job's program reads: the same whenever it runs, and others
+    /// than any other job's.
+    fn secret_of(&self, frozen: &Specification) -> [u8; 32] {
+        let mut secret = [0; 32];
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret);
+        let tag = hmac::sign(&key, frozen.hash().to_string().as_bytes());
+        for (to, from) in secret.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        secret
+    }
+
     /// The bytes of an output in quarantine. For the gate alone.
     pub(crate) async fn output(&self, job: JobId) -> Result<Vec<u8>, ActError> {
-        let dataset = dataset_of(job);
+        self.sealed(dataset_of(job)).await
+    }
+
+    /// What reviewers are told of a program beside its output, as JSON. For the gate alone.
+    pub(crate) async fn report_of(&self, job: JobId) -> Result<Vec<u8>, ActError> {
+        self.sealed(report_dataset_of(job)).await
+    }
+
+    async fn sealed(&self, dataset: DatasetId) -> Result<Vec<u8>, ActError> {
         let law = &self.desk.laws().current;
         let subject = StreamId::of::<Dataset>(dataset);
         let gone = || law.refuse(QUARANTINE_INTACT, &[]).because("it is there no more");
@@ -265,6 +309,29 @@ async fn charge(
     unit.find::<Usage>(account).await?;
     unit.follow::<Usage>(account, UsageCommand::Charge { operator, cost }, &[]).await?;
     Ok(unit.follow::<Job>(id, JobCommand::Charge { cost }, &[]).await?.state)
+}
+
+/// What a job made.
+pub(crate) struct Product {
+    /// The table that it was to make.
+    pub(crate) output: Output,
+    /// What there is to tell reviewers beside it, as JSON.
+    pub(crate) report: Option<String>,
+}
+
+impl Product {
+    fn parts(&self, id: JobId) -> Vec<(DatasetId, Vec<u8>)> {
+        let output = (dataset_of(id), self.output.to_csv().into_bytes());
+        let report = self.report.clone().map(|it| (report_dataset_of(id), it.into_bytes()));
+        std::iter::once(output).chain(report).collect()
+    }
+}
+
+/// The dataset that holds the report on a job: its number follows from the job's.
+fn report_dataset_of(job: JobId) -> DatasetId {
+    let digest = ContentHash::of(format!("report of {job}").as_bytes()).to_string();
+    let number = digest.get(..32).and_then(|it| u128::from_str_radix(it, 16).ok());
+    DatasetId::from_u128(number.unwrap_or_else(|| !job.to_u128()))
 }
 
 /// The dataset that holds the output of a job: it has the job's number.

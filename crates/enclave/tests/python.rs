@@ -10,19 +10,24 @@
     reason = "helpers of tests"
 )]
 
+mod support;
+
 use std::{collections::BTreeMap, future::pending, path::Path, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch, StringArray, StringViewArray},
-    datatypes::{DataType, Field, Schema},
+    datatypes::{Field, Schema},
 };
 use datafusion::{
     catalog::TableProvider, datasource::MemTable, execution::runtime_env::RuntimeEnv,
 };
 use serde_json::json;
-use shuyu_enclave::{Band, DatasetVersion, Domain, Item, Label, SubjectKind};
+use shuyu_enclave::{
+    Band, DatasetVersion, Domain, Item, Label, Program as Job, Python, SubjectKind, Submission,
+};
 use shuyu_kernel::{DatasetId, Id as _, ResourceId};
 use shuyu_sandbox::{Column, Declared, End, Form, Kind, Limits, Outcome, Program, Room, Runtime};
+use support::world::{VICTIMS_INCOME, World, analyst, reviewer, rule};
 
 const SECRET: [u8; 32] = [7; 32];
 
@@ -224,8 +229,157 @@ async fn a_program_that_is_not_well_formed_is_refused_before_it_runs() {
     let Some(room) = room().await else { return };
     let program = Program { script: String::new(), parameters: json!({}), outputs: Vec::new() };
 
-    let refused = domain().run_program(&room, &program, Limits::default(), &SECRET, pending());
+    let domain = domain();
+    let refused = domain.run_program(&room, &program, Limits::default(), &SECRET, pending());
 
     let objection = refused.await.unwrap_err();
     assert_eq!(objection.detail, "a program makes at least one output");
+}
+
+/// As the operator submits it: figures by district of those persons who are many.
+fn submission(script: &str, seconds: u32) -> Submission {
+    let columns = [("district", Kind::Text), ("n", Kind::Integer), ("income", Kind::Decimal)]
+        .map(|(name, kind)| Column { name: name.to_owned(), kind });
+    let python = Python {
+        script: script.to_owned(),
+        parameters: json!({ "least": 10 }),
+        columns: columns.to_vec(),
+        seconds,
+        runtime: None,
+    };
+    Submission { program: Job::Python(Box::new(python)), ..Submission::sql("", "statistics") }
+}
+
+const BY_DISTRICT: &str = r#"
+import json
+import pyarrow as pa
+least = json.load(open("/job/parameters.json"))["least"]
+persons = pa.ipc.open_file("/in/persons.arrow").read_pandas()
+table = persons.groupby("district", as_index=False).agg(n=("id_no", "nunique"), income=("income", "mean"))
+table[table.n >= least].to_csv("/out/output.csv", index=False)
+print(persons.id_no[0], persons.income.max())
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_host_cannot_hold_it_python_is_refused() {
+    let world = World::new("hangzhou").await;
+
+    let refused = world.enclave.submit_job(&analyst(), world.grant, &submission("", 1)).await;
+
+    assert_eq!(rule(refused), "foreign-code");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_in_python_lies_in_quarantine_with_its_report() {
+    let Some(room) = room().await else { return };
+    let world = World::new("hangzhou").await;
+    let world = World { enclave: world.enclave.with_python(room), ..world };
+    let made = run_job(&world, BY_DISTRICT).await;
+    let failed = run_job(&world, "raise ValueError('nothing is told of this')").await;
+
+    // To its author, what succeeded and what failed are the same.
+    for job in [&made, &failed] {
+        assert_eq!(job.status.name(), "succeeded");
+        assert_eq!(job.cost.cpu_seconds, 20);
+    }
+    assert_eq!(made.cost.bytes_scanned, failed.cost.bytes_scanned);
+    let inspect = async |job: &shuyu_enclave::Job| {
+        let release = world
+            .enclave
+            .request_release(&analyst(), job.id, "statistics", "data_package")
+            .await
+            .unwrap();
+        let output = world.enclave.inspect(&reviewer(41), release).await.unwrap();
+        let report = world.enclave.report(&reviewer(41), release).await.unwrap().unwrap();
+        assert_eq!(rule(world.enclave.report(&analyst(), release).await), "not-permitted");
+        let record = world.enclave.findings(&reviewer(41), release).await.unwrap();
+        let checked = record.findings.into_iter().find(|it| it.check == "minimum-subjects");
+        assert_eq!(checked.unwrap().verdict, shuyu_enclave::Verdict::Review);
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        (String::from_utf8(output).unwrap(), report)
+    };
+    let (output, report) = inspect(&made).await;
+    assert!(output.starts_with("district,n,income\r\n"), "{output}");
+    let counted: usize = output
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(1).unwrap().parse::<usize>().unwrap())
+        .sum();
+    assert_eq!(counted, 301, "{output}");
+    assert_eq!(report["ended"], "it made what it was to make");
+    let said = report["out"].as_str().unwrap();
+    assert!(said.trim_end().ends_with(VICTIMS_INCOME) && !said.contains("330106"), "{said}");
+    let (output, report) = inspect(&failed).await;
+    assert_eq!(output, "district,n,income\r\n");
+    assert_eq!(report["ended"], "it ended with status 1");
+    assert!(report["err"].as_str().unwrap().contains("nothing is told of this"));
+    world.finish().await;
+}
+
+async fn run_job(world: &World, script: &str) -> shuyu_enclave::Job {
+    let submission = submission(script, 20);
+    let id = world.enclave.submit_job(&analyst(), world.grant, &submission).await.unwrap();
+    world.enclave.run_job(&analyst(), id).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_run_is_refused_when_it_is_submitted() {
+    let Some(room) = room().await else { return };
+    let world = World::new("hangzhou").await;
+    let world = World { enclave: world.enclave.with_python(room), ..world };
+    let mut unnamed = submission("", 10);
+    if let Job::Python(python) = &mut unnamed.program {
+        python.columns[0].name = "../etc/passwd".to_owned();
+    }
+    for (submission, expected) in [
+        (submission("", 0), "job-limits"),
+        (submission("", 3_600), "job-limits"),
+        (unnamed, "understood-only"),
+    ] {
+        let refused = world.enclave.submit_job(&analyst(), world.grant, &submission).await;
+        assert_eq!(rule(refused), expected);
+    }
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_ends_a_program_at_once() {
+    let Some(room) = room().await else { return };
+    let world = World::new("hangzhou").await;
+    let world = Arc::new(World { enclave: world.enclave.with_python(room), ..world });
+    let word = format!("marker-cut-{}", std::process::id());
+    let script = format!(
+        "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)', '{word}'])"
+    );
+    let submission = submission(&script, 900);
+    let id = world.enclave.submit_job(&analyst(), world.grant, &submission).await.unwrap();
+    let running = Arc::clone(&world);
+    let run = tokio::spawn(async move { running.enclave.run_job(&analyst(), id).await });
+    until(|| processes_with(&word) == 1).await;
+
+    world.enclave.cancel_job(&analyst(), id, "no longer wanted").await.unwrap();
+
+    assert!(run.await.unwrap().is_err());
+    until(|| processes_with(&word) == 0).await;
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it did not come about");
+}
+
+/// How many processes of the host have a word on their command line.
+fn processes_with(word: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let has = |it: &std::fs::DirEntry| {
+        let line = std::fs::read(it.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(word)
+    };
+    entries.filter(has).count()
 }

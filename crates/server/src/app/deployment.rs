@@ -46,6 +46,9 @@ pub struct Config {
     /// What work in the operation domain may use up.
     #[serde(default)]
     pub domain: Limits,
+    /// The interpreter with which programs in Python run; absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PathBuf>,
 }
 
 /// Why a directory cannot be made or opened.
@@ -128,7 +131,7 @@ impl Deployment {
         let packs = packs.only(city)?;
         let law = packs.load(city)?;
         let (of, pack) = (city.to_owned(), law.version.clone());
-        let config = Config { city: of, pack, postgres, domain: Limits::default() };
+        let config = Config { city: of, pack, postgres, domain: Limits::default(), python: None };
         for sub in ["keys", "vault", "documents", "ledger", "packs"] {
             make_dir(&dir.join(sub))?;
         }

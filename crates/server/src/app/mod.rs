@@ -35,6 +35,7 @@ use chrono::{DateTime, Utc};
 use shuyu_enclave::Enclave;
 use shuyu_kernel::{Clock, ContentHash, Entropy, Id, Ids};
 use shuyu_law::{Law, Rule};
+use shuyu_sandbox::{Room, Runtime};
 use shuyu_store::{ActError, Desk, Registry, StoreError};
 use shuyu_vault::{Vault, VaultError};
 
@@ -108,6 +109,17 @@ pub enum OpenError {
     Io(#[from] std::io::Error),
 }
 
+/// Where programs in Python run: nowhere, unless they are wanted and the host can hold them.
+async fn room_of(config: &Config) -> Option<Room> {
+    let opened = match Runtime::discover(config.python.as_deref()?) {
+        Ok(runtime) => Room::open(runtime).await,
+        Err(unfit) => Err(unfit),
+    };
+    opened
+        .inspect_err(|unfit| tracing::warn!("programs in Python are off, and refused: {unfit}"))
+        .ok()
+}
+
 impl App {
     /// Opens a deployment to act in it: database, vault, domain. What a crash left half-done is
     /// taken up or cleared away.
@@ -155,13 +167,18 @@ impl App {
             Arc::clone(&entropy),
         )?;
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&entropy));
-        let enclave = Arc::new(Enclave::open(
+        let enclave = Enclave::open(
             desk.clone(),
             vault.clone(),
             ids.clone(),
             deployment.pseudonym_secret()?,
             deployment.config().domain,
-        )?);
+        )?;
+        let enclave = match room_of(deployment.config()).await {
+            Some(room) => enclave.with_python(room),
+            None => enclave,
+        };
+        let enclave = Arc::new(enclave);
         Ok(Self(Arc::new(Parts {
             dir: deployment.dir().to_owned(),
             ids,

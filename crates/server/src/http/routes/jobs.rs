@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shuyu_enclave::{
-    Begin, Cost, Job, JobStatus, Progress, Recurrence, Schedule, ScheduleCommand, ScheduleId,
-    Submission, Usage, UsageId,
+    Begin, Cost, Job, JobStatus, Progress, Python, Recurrence, Schedule, ScheduleCommand,
+    ScheduleId, Submission, Usage, UsageId,
 };
 use shuyu_kernel::{ContentHash, GrantId, JobId, OrganisationId, PersonId};
+use shuyu_sandbox::{Column, Kind};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -94,6 +96,73 @@ enum ProgramBody {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         parameters: BTreeMap<String, Parameter>,
     },
+    /// A program in Python, which reads each granted table as `/in/<table>.arrow` and makes one
+    /// table, `/out/output.csv`.
+    Python {
+        /// Its text.
+        script: String,
+        /// What it reads from `/job/parameters.json`.
+        #[serde(default)]
+        #[schema(value_type = Object)]
+        parameters: Value,
+        /// The columns of the table that it makes.
+        columns: Vec<OutputColumn>,
+        /// How many seconds are reserved for it, and charged, whatever it uses. Its end is told when
+        /// they are over.
+        seconds: u32,
+    },
+}
+
+/// A column of the table that a program makes.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OutputColumn {
+    /// Its name: lower-case letters, digits and `_`.
+    name: String,
+    /// What its values are.
+    kind: OutputKind,
+}
+
+/// What the values of a column are.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OutputKind {
+    /// Whole numbers.
+    Integer,
+    /// Other numbers, of which six significant digits are kept.
+    Decimal,
+    /// `true` or `false`.
+    Boolean,
+    /// Calendar days.
+    Date,
+    /// Words of at most 200 characters.
+    Text,
+}
+
+impl From<OutputColumn> for Column {
+    fn from(OutputColumn { name, kind }: OutputColumn) -> Self {
+        let kind = match kind {
+            OutputKind::Integer => Kind::Integer,
+            OutputKind::Decimal => Kind::Decimal,
+            OutputKind::Boolean => Kind::Boolean,
+            OutputKind::Date => Kind::Date,
+            OutputKind::Text => Kind::Text,
+        };
+        Self { name, kind }
+    }
+}
+
+impl From<Column> for OutputColumn {
+    fn from(Column { name, kind }: Column) -> Self {
+        let kind = match kind {
+            Kind::Integer => OutputKind::Integer,
+            Kind::Decimal => OutputKind::Decimal,
+            Kind::Boolean => OutputKind::Boolean,
+            Kind::Date => OutputKind::Date,
+            Kind::Text => OutputKind::Text,
+        };
+        Self { name, kind }
+    }
 }
 
 impl From<ProgramBody> for shuyu_enclave::Program {
@@ -102,6 +171,11 @@ impl From<ProgramBody> for shuyu_enclave::Program {
             ProgramBody::Sql { text, parameters } => {
                 let parameters = parameters.into_iter().map(|(name, it)| (name, it.into()));
                 Self::Sql { text, parameters: parameters.collect() }
+            }
+            ProgramBody::Python { script, parameters, columns, seconds } => {
+                let columns = columns.into_iter().map(Column::from).collect();
+                let runtime = None;
+                Self::Python(Box::new(Python { script, parameters, columns, seconds, runtime }))
             }
         }
     }
@@ -113,6 +187,11 @@ impl From<shuyu_enclave::Program> for ProgramBody {
             shuyu_enclave::Program::Sql { text, parameters } => {
                 let parameters = parameters.into_iter().map(|(name, it)| (name, it.into()));
                 Self::Sql { text, parameters: parameters.collect() }
+            }
+            shuyu_enclave::Program::Python(python) => {
+                let Python { script, parameters, columns, seconds, .. } = *python;
+                let columns = columns.into_iter().map(OutputColumn::from).collect();
+                Self::Python { script, parameters, columns, seconds }
             }
         }
     }

@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list))
         .routes(routes!(read, amend))
         .routes(routes!(inspect))
+        .routes(routes!(report))
         .routes(routes!(findings))
         .routes(routes!(approve))
         .routes(routes!(reject))
@@ -220,6 +221,26 @@ async fn inspect(
 ) -> Result<impl IntoResponse, Problem> {
     let bytes = app.enclave().inspect(&actor, id).await?;
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], bytes))
+}
+
+/// How the program ended that made what is put forward, what it printed and what it used: `null`
+/// where a query made it. For its reviewers alone, as the content is.
+#[utoipa::path(
+    get, path = "/releases/{id}/report", operation_id = "readProgramReport", tag = "gate",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Option<Object>),
+        (status = "4XX", body = Problem, content_type = PROBLEM_JSON),
+    ),
+)]
+async fn report(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(id): Path<ReleaseId>,
+) -> Result<impl IntoResponse, Problem> {
+    let report = app.enclave().report(&actor, id).await?;
+    let bytes = report.unwrap_or_else(|| b"null".to_vec());
+    Ok(([(header::CONTENT_TYPE, "application/json")], bytes))
 }
 
 #[derive(Deserialize, ToSchema)]
