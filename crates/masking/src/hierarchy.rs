@@ -8,6 +8,8 @@ use crate::MaskingError;
 
 /// What stands for every value at the coarsest level.
 pub const ANY: &str = "*";
+/// What stands for the absence of a value, at all levels but the coarsest.
+pub const ABSENT: &str = "∅";
 
 /// The levels of a column, from its values as they are (level 0) to one that is all of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,20 +71,7 @@ impl Hierarchy {
     /// Codes of which each level keeps fewer signs, the others made `0`, such as division codes
     /// (GB/T 2260) by 4 and 2; last [`ANY`].
     pub fn of_prefixes(name: &str, values: &[&str], kept: &[usize]) -> Result<Self, MaskingError> {
-        let rows: Vec<Vec<String>> = values
-            .iter()
-            .map(|value| {
-                let length = value.chars().count();
-                let cut = |kept: &usize| {
-                    let zeros = std::iter::repeat_n('0', length.saturating_sub(*kept));
-                    value.chars().take(*kept).chain(zeros).collect()
-                };
-                std::iter::once((*value).to_owned())
-                    .chain(kept.iter().map(cut))
-                    .chain([ANY.to_owned()])
-                    .collect()
-            })
-            .collect();
+        let rows: Vec<_> = values.iter().map(|value| prefixes(value, kept)).collect();
         Self::declared(name, &rows)
     }
 
@@ -93,39 +82,13 @@ impl Hierarchy {
             let reason = "has a width that is not above zero";
             return Err(MaskingError::Hierarchy { column: name.to_owned(), reason });
         }
-        let rows: Vec<Vec<String>> = values
-            .iter()
-            .map(|value| {
-                let range = |width: &i64| {
-                    let from = value.div_euclid(*width).saturating_mul(*width);
-                    format!("{from}-{}", from.saturating_add(width - 1))
-                };
-                std::iter::once(value.to_string())
-                    .chain(widths.iter().map(range))
-                    .chain([ANY.to_owned()])
-                    .collect()
-            })
-            .collect();
+        let rows: Vec<_> = values.iter().map(|value| ranges(*value, widths)).collect();
         Self::declared(name, &rows)
     }
 
     /// Days, counted from 1970, that become their month, their year and ten years, then [`ANY`].
     pub fn of_days(name: &str, values: &[i32]) -> Result<Self, MaskingError> {
-        let rows: Vec<[String; 5]> = values
-            .iter()
-            .map(|day| {
-                let date = DateTime::from_timestamp(i64::from(*day) * 86_400, 0);
-                let date = date.unwrap_or_default().date_naive();
-                let decade = date.year().div_euclid(10) * 10;
-                [
-                    date.to_string(),
-                    format!("{:04}-{:02}", date.year(), date.month()),
-                    format!("{:04}", date.year()),
-                    format!("{decade:04}-{:04}", decade + 9),
-                    ANY.to_owned(),
-                ]
-            })
-            .collect();
+        let rows: Vec<_> = values.iter().map(|day| days(*day)).collect();
         Self::declared(name, &rows)
     }
 
@@ -185,6 +148,41 @@ impl Hierarchy {
             })
         })
     }
+}
+
+/// A code at each level.
+pub(crate) fn prefixes(code: &str, kept: &[usize]) -> Vec<String> {
+    let length = code.chars().count();
+    let cut = |kept: &usize| {
+        let zeros = std::iter::repeat_n('0', length.saturating_sub(*kept));
+        code.chars().take(*kept).chain(zeros).collect()
+    };
+    let levels = std::iter::once(code.to_owned()).chain(kept.iter().map(cut));
+    levels.chain([ANY.to_owned()]).collect()
+}
+
+/// A whole number at each level.
+pub(crate) fn ranges(number: i64, widths: &[i64]) -> Vec<String> {
+    let range = |width: &i64| {
+        let from = number.div_euclid(*width).saturating_mul(*width);
+        format!("{from}-{}", from.saturating_add(width - 1))
+    };
+    let levels = std::iter::once(number.to_string()).chain(widths.iter().map(range));
+    levels.chain([ANY.to_owned()]).collect()
+}
+
+/// A day, counted from 1970, at each level.
+pub(crate) fn days(day: i32) -> Vec<String> {
+    let date = DateTime::from_timestamp(i64::from(day) * 86_400, 0).unwrap_or_default();
+    let date = date.date_naive();
+    let decade = date.year().div_euclid(10) * 10;
+    vec![
+        date.to_string(),
+        format!("{:04}-{:02}", date.year(), date.month()),
+        format!("{:04}", date.year()),
+        format!("{decade:04}-{:04}", decade + 9),
+        ANY.to_owned(),
+    ]
 }
 
 impl Level {
