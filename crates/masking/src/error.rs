@@ -36,7 +36,7 @@ pub enum MaskingError {
     #[error("columns of one table differ in length")]
     Length,
     /// More columns, or values of them, than can be generalised together.
-    #[error("at most 16 columns are generalised together, and their values fit into 128 bits")]
+    #[error("at most 16 columns are generalised together, and their values fit into 64 bits")]
     TooWide,
     /// A column is larger than 2 GiB of text.
     #[error("a batch is too large: divide it")]

@@ -4,7 +4,7 @@
 use crate::Hierarchy;
 
 /// The places of all columns in one number.
-pub(super) type Key = u128;
+pub(super) type Key = u64;
 
 /// Rows with the same values, of subjects that have no row elsewhere.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +39,16 @@ pub(super) struct Items {
 pub(super) struct Lane {
     shift: u32,
     mask: Key,
-    /// For each level, for each value of level 0, the number at that level.
-    levels: Vec<Vec<u32>>,
+    /// For each level, for each value of level 0, the number at that level in its place.
+    levels: Vec<Vec<Key>>,
+}
+
+/// What makes the values of one lane coarser.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Raise<'a> {
+    shift: u32,
+    mask: Key,
+    places: &'a [Key],
 }
 
 impl Lane {
@@ -49,13 +57,16 @@ impl Lane {
         let mut shift = 0;
         let mut lanes = Vec::new();
         for hierarchy in hierarchies {
-            let bits = usize::BITS - hierarchy.leaves().saturating_sub(1).leading_zeros();
-            let levels =
-                (0..hierarchy.depth()).map(|level| hierarchy.of_leaf(level).to_vec()).collect();
+            // A column of one value has a bit, too, so that every lane begins within the key.
+            let bits = usize::BITS - hierarchy.leaves().saturating_sub(1).max(1).leading_zeros();
             if shift + bits > Key::BITS {
                 return None;
             }
-            lanes.push(Self { shift, mask: ((1 << bits) - 1) << shift, levels });
+            let place = |code: &u32| Key::from(*code) << shift;
+            let levels = (0..hierarchy.depth())
+                .map(|level| hierarchy.of_leaf(level).iter().map(place).collect())
+                .collect();
+            lanes.push(Self { shift, mask: (Key::MAX >> (Key::BITS - bits)) << shift, levels });
             shift += bits;
         }
         Some(lanes)
@@ -63,21 +74,27 @@ impl Lane {
 
     /// The place of a value of level 0.
     pub(super) fn place(&self, leaf: u32) -> Key {
-        // A lane of no bits, whose column has one value, may begin beyond the last bit.
-        Key::from(leaf).checked_shl(self.shift).unwrap_or(0)
+        Key::from(leaf) << self.shift
     }
 
     /// The number in this lane.
     pub(super) fn read(&self, key: Key) -> u32 {
-        u32::try_from((key & self.mask).checked_shr(self.shift).unwrap_or(0)).unwrap_or(0)
+        u32::try_from((key & self.mask) >> self.shift).unwrap_or(0)
     }
 
-    /// A key of level 0 in this lane, at a level.
-    pub(super) fn raise(&self, key: Key, level: usize) -> Key {
-        let leaf = self.read(key) as usize;
-        let code = self.levels.get(level).and_then(|codes| codes.get(leaf)).copied().unwrap_or(0);
-        (key & !self.mask) | self.place(code)
+    /// What brings values of level 0 in this lane to a level.
+    pub(super) fn raise(&self, level: usize) -> Raise<'_> {
+        let places = self.levels.get(level).map(Vec::as_slice).unwrap_or_default();
+        Raise { shift: self.shift, mask: self.mask, places }
     }
+}
+
+/// A key of level 0 in some lanes, at their levels.
+pub(super) fn raised(key: Key, lanes: &[Raise<'_>]) -> Key {
+    lanes.iter().fold(key, |key, lane| {
+        let leaf = usize::try_from((key & lane.mask) >> lane.shift).unwrap_or(usize::MAX);
+        (key & !lane.mask) | lane.places.get(leaf).copied().unwrap_or(0)
+    })
 }
 
 /// Finds what has the same key.
@@ -85,24 +102,25 @@ impl Lane {
 pub(super) struct Table {
     /// One more than the place among the items; 0: empty.
     slots: Vec<u32>,
+    /// Of how many slots, a power of two, the first are in use.
+    used: usize,
 }
 
 impl Table {
     fn clear(&mut self, items: usize) {
-        let wanted = (items * 2).next_power_of_two().max(16);
-        if self.slots.len() < wanted {
-            self.slots = vec![0; wanted];
-        } else {
-            // A table much larger than need be costs more to clear than to make smaller.
-            self.slots.truncate(wanted);
-            self.slots.fill(0);
+        self.used = (items * 2).next_power_of_two().max(16);
+        if self.slots.len() < self.used {
+            self.slots.resize(self.used, 0);
+        }
+        for slot in self.slots.iter_mut().take(self.used) {
+            *slot = 0;
         }
     }
 
     /// The place of `key` among `items`, where it is put if it is not there.
     fn place(&mut self, key: Key, items: &mut Vec<Item>) -> usize {
-        let bits = self.slots.len().trailing_zeros();
-        let mask = self.slots.len() - 1;
+        let bits = self.used.trailing_zeros();
+        let mask = self.used - 1;
         let mut at = hashed(key, bits);
         loop {
             let Some(slot) = self.slots.get_mut(at) else { return 0 };
@@ -123,8 +141,7 @@ impl Table {
 /// Multiplicative hashing (Knuth, *The Art of Computer Programming* 3, 6.4): the upper bits.
 #[expect(clippy::cast_possible_truncation, reason = "a hash keeps some bits and drops others")]
 fn hashed(key: Key, bits: u32) -> usize {
-    let folded = (key as u64) ^ ((key >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as usize
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as usize
 }
 
 impl Items {
@@ -133,50 +150,43 @@ impl Items {
     }
 
     /// The same rows with each of `lanes` at its level; in those lanes they are at level 0.
-    pub(super) fn raised(&self, lanes: &[(&Lane, usize)], table: &mut Table) -> Self {
-        let raise = |key| lanes.iter().fold(key, |key, (lane, level)| lane.raise(key, *level));
-        let mut raised = Self::default();
+    pub(super) fn raised(&self, lanes: &[Raise<'_>], table: &mut Table) -> Self {
+        let mut coarse = Self::default();
         table.clear(self.single.len());
         for item in &self.single {
-            let place = table.place(raise(item.key), &mut raised.single);
-            if let Some(into) = raised.single.get_mut(place) {
+            let place = table.place(raised(item.key, lanes), &mut coarse.single);
+            if let Some(into) = coarse.single.get_mut(place) {
                 into.take(item);
             }
         }
         for Shared { subject, item } in &self.shared {
-            let item = Item { key: raise(item.key), ..*item };
+            let item = Item { key: raised(item.key, lanes), ..*item };
             // What a subject has lies together, and is little.
-            let own = raised.shared.iter_mut().rev().take_while(|it| it.subject == *subject);
+            let own = coarse.shared.iter_mut().rev().take_while(|it| it.subject == *subject);
             match own.into_iter().find(|it| it.item.key == item.key) {
                 Some(into) => {
                     into.item.rows += item.rows;
                     into.item.seen |= item.seen;
                 }
-                None => raised.shared.push(Shared { subject: *subject, item }),
+                None => coarse.shared.push(Shared { subject: *subject, item }),
             }
         }
-        raised
+        coarse
     }
 
     /// The classes: what has the same values, with how many distinct subjects.
-    pub(super) fn classes(
-        &self,
-        lanes: &[(&Lane, usize)],
-        table: &mut Table,
-        into: &mut Vec<Item>,
-    ) {
+    pub(super) fn classes(&self, lanes: &[Raise<'_>], table: &mut Table, into: &mut Vec<Item>) {
         into.clear();
-        let raise = |key| lanes.iter().fold(key, |key, (lane, level)| lane.raise(key, *level));
         table.clear(self.len());
         for item in &self.single {
-            let place = table.place(raise(item.key), into);
+            let place = table.place(raised(item.key, lanes), into);
             if let Some(class) = into.get_mut(place) {
                 class.take(item);
             }
         }
         let mut last = vec![u32::MAX; if self.shared.is_empty() { 0 } else { into.len() }];
         for Shared { subject, item } in &self.shared {
-            let place = table.place(raise(item.key), into);
+            let place = table.place(raised(item.key, lanes), into);
             if last.len() < into.len() {
                 last.resize(into.len(), u32::MAX);
             }

@@ -18,7 +18,7 @@ use arrow::array::StringArray;
 pub use loss::Loss;
 
 use self::{
-    items::{Item, Items, Key, Lane, Shared, Table},
+    items::{Item, Items, Key, Lane, Raise, Shared, Table, raised},
     search::{Levels, MOST_COLUMNS, Search, level},
 };
 use crate::{Hierarchy, MaskingError};
@@ -104,7 +104,7 @@ impl Generalised {
 /// # Errors
 ///
 /// Columns differ in length, there are more than 16, or their values do not fit beside one
-/// another into 128 bits; a code is not in its hierarchy.
+/// another into 64 bits; a code is not in its hierarchy.
 pub fn generalise(
     columns: &[Column],
     rows: Rows<'_>,
@@ -143,7 +143,7 @@ fn shown(
     keys: &[Key],
     demand: Demand,
 ) -> Generalised {
-    let raising: Vec<(&Lane, usize)> = raising(lanes, found.levels);
+    let raising: Vec<Raise<'_>> = raising(lanes, found.levels);
     let (mut table, mut classes) = (Table::default(), Vec::new());
     items.classes(&raising, &mut table, &mut classes);
     let large: Vec<&Item> = classes.iter().filter(|class| demand.is_met(class)).collect();
@@ -178,13 +178,9 @@ fn nothing(columns: &[Column], count: usize) -> Generalised {
     }
 }
 
-fn raising(lanes: &[Lane], levels: Levels) -> Vec<(&Lane, usize)> {
+fn raising(lanes: &[Lane], levels: Levels) -> Vec<Raise<'_>> {
     let all = lanes.iter().enumerate().map(|(column, lane)| (lane, level(levels, column)));
-    all.filter(|(_, level)| *level > 0).collect()
-}
-
-fn raised(key: Key, lanes: &[(&Lane, usize)]) -> Key {
-    lanes.iter().fold(key, |key, (lane, level)| lane.raise(key, *level))
+    all.filter(|(_, level)| *level > 0).map(|(lane, level)| lane.raise(level)).collect()
 }
 
 fn keys(columns: &[Column], lanes: &[Lane], count: usize) -> Vec<Key> {

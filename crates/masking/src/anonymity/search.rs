@@ -15,7 +15,7 @@ use std::{collections::HashMap, rc::Rc};
 
 use super::{
     Demand,
-    items::{Item, Items, Lane, Table},
+    items::{Item, Items, Lane, Raise, Table},
     loss::{self, Loss},
 };
 use crate::Hierarchy;
@@ -30,7 +30,7 @@ const MOST_LEVELS: usize = 200_000;
 /// How many items, of all levels of the first columns, are kept to begin from.
 const MOST_KEPT: usize = 2_000_000;
 /// How many columns are raised one by one, and what comes of it kept.
-const KEPT_COLUMNS: usize = 4;
+const KEPT_COLUMNS: usize = 3;
 
 /// The level of a column.
 pub(super) fn level(levels: Levels, column: usize) -> usize {
@@ -66,13 +66,15 @@ pub(super) struct Search<'a> {
     rows: f64,
     /// For each column and level, what its values stand for, summed over all rows.
     sums: Vec<Vec<f64>>,
-    /// The columns, that of most values first: raising it leaves the fewest items.
+    /// The columns, that whose rows are spread widest first: raising it leaves the fewest items.
     order: Vec<usize>,
     kept: HashMap<Levels, Rc<Items>>,
     kept_items: usize,
     root: Rc<Items>,
     table: Table,
     classes: Vec<Item>,
+    /// Levels that leave too many rows in small classes, as do all finer ones.
+    refused: Vec<Levels>,
     tried: usize,
 }
 
@@ -94,10 +96,10 @@ impl<'a> Search<'a> {
             }
         }
         let sums = hierarchies.iter().zip(&leaves).map(|(it, counts)| sums(it, counts)).collect();
-        let mut order: Vec<usize> = (0..hierarchies.len()).collect();
-        order.sort_by_key(|column| {
-            std::cmp::Reverse(hierarchies.get(*column).map_or(0, |it| it.leaves()))
-        });
+        let mut order: Vec<(f64, usize)> =
+            leaves.iter().map(|counts| concentration(counts)).zip(0..).collect();
+        order.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let order = order.into_iter().map(|(_, column)| column).collect();
         Self {
             hierarchies,
             lanes,
@@ -110,6 +112,7 @@ impl<'a> Search<'a> {
             root: Rc::new(items),
             table: Table::default(),
             classes: Vec::new(),
+            refused: Vec::new(),
             tried: 0,
         }
     }
@@ -121,15 +124,12 @@ impl<'a> Search<'a> {
             return Some(self.found(best.0, false));
         };
         all.sort_unstable_by(|one, other| other.0.total_cmp(&one.0).then(other.1.cmp(&one.1)));
-        let mut refused: Vec<Levels> = Vec::new();
         for (least, levels) in all {
-            if least >= best.1 || refused.iter().rev().any(|coarse| is_finer(levels, *coarse)) {
-                continue;
-            }
-            match self.lost(levels) {
-                Some(lost) if lost < best.1 => best = (levels, lost),
-                Some(_more) => {}
-                None => refused.push(levels),
+            if least < best.1
+                && let Some(lost) = self.lost(levels)
+                && lost < best.1
+            {
+                best = (levels, lost);
             }
         }
         Some(self.found(best.0, true))
@@ -218,8 +218,14 @@ impl<'a> Search<'a> {
 
     /// What levels lose; none if they leave too many rows in small classes.
     fn lost(&mut self, levels: Levels) -> Option<f64> {
+        if self.refused.iter().rev().any(|coarse| is_finer(levels, *coarse)) {
+            return None;
+        }
         self.tried += 1;
-        let sums = self.sums_of(levels)?;
+        let Some(sums) = self.sums_of(levels) else {
+            self.refused.push(levels);
+            return None;
+        };
         let columns = self.hierarchies.iter().zip(&sums);
         Some(loss::total(columns.map(|(it, sum)| loss::normalised(*sum, it.leaves(), self.rows))))
     }
@@ -270,9 +276,9 @@ impl<'a> Search<'a> {
         }
         let lanes = rest.iter().filter_map(|column| {
             let level = level(levels, *column);
-            self.lanes.get(*column).filter(|_| level > 0).map(|lane| (lane, level))
+            self.lanes.get(*column).filter(|_| level > 0).map(|lane| lane.raise(level))
         });
-        let lanes: Vec<(&Lane, usize)> = lanes.collect();
+        let lanes: Vec<Raise<'_>> = lanes.collect();
         items.classes(&lanes, &mut self.table, &mut self.classes);
     }
 
@@ -284,13 +290,19 @@ impl<'a> Search<'a> {
         prefix: Levels,
     ) -> Rc<Items> {
         let Some(lane) = self.lanes.get(column) else { return Rc::clone(items) };
-        let raised = Rc::new(items.raised(&[(lane, level)], &mut self.table));
+        let raised = Rc::new(items.raised(&[lane.raise(level)], &mut self.table));
         if self.kept_items + raised.len() <= MOST_KEPT {
             self.kept_items += raised.len();
             self.kept.insert(prefix, Rc::clone(&raised));
         }
         raised
     }
+}
+
+/// How likely two rows have the same value of a column (Simpson's index).
+fn concentration(counts: &[u64]) -> f64 {
+    let all = floating(counts.iter().sum());
+    counts.iter().map(|count| (floating(*count) / all).powi(2)).sum()
 }
 
 /// For each level, what the values of a column stand for, summed over rows.
