@@ -2,8 +2,10 @@
 //! what else the machine does falls on both. A target is printed beside its figure; whether it
 //! is met is for the reader to say, because a busy machine meets none.
 
+mod anonymity;
 mod authorise;
 mod commands;
+mod desensitise;
 mod ingest;
 mod labels;
 mod query;
@@ -71,6 +73,38 @@ enum Bench {
         /// Where the vault is made.
         vault: PathBuf,
     },
+    /// Rows a second from CSV to Parquet with all masks, beside DataFusion SQL.
+    Desensitise {
+        /// How many persons the file has.
+        #[arg(long, default_value_t = 1_000_000)]
+        persons: u64,
+        /// A Python that has the peer; without it, it is left out.
+        #[arg(long)]
+        python: Option<PathBuf>,
+        /// Where the peer's program is.
+        #[arg(long, default_value = "bench/peers")]
+        peers: PathBuf,
+    },
+    /// One turn of `desensitise`, in a process of its own.
+    #[command(hide = true)]
+    DesensitiseOnce {
+        /// The file.
+        csv: PathBuf,
+        /// Where the Parquet is written.
+        out: PathBuf,
+    },
+    /// Generalisation of a public table to k = 5, with its loss, beside Mondrian.
+    Anonymity {
+        /// The folder of `adult.csv` and `adult_hierarchy_<column>.csv`.
+        #[arg(long)]
+        folder: PathBuf,
+        /// A Python that has the peer; without it, it is left out.
+        #[arg(long)]
+        python: Option<PathBuf>,
+        /// Where the peer's program is.
+        #[arg(long, default_value = "bench/peers")]
+        peers: PathBuf,
+    },
     /// A governed aggregate over encrypted data, beside the bare engine on plain data.
     Query {
         /// How many persons the table has.
@@ -112,6 +146,15 @@ async fn run(arguments: &Arguments) -> Result<Option<Report>, Failure> {
             ingest::measure(arguments.rounds, *persons, peers.as_ref()).map(Some)
         }
         Bench::IngestOnce { csv, vault } => ingest::once(csv, vault).await.map(|()| None),
+        Bench::Desensitise { persons, python, peers } => {
+            let peers = python.as_deref().map(|python| ingest::Peers { python, programs: peers });
+            desensitise::measure(arguments.rounds, *persons, peers.as_ref()).map(Some)
+        }
+        Bench::DesensitiseOnce { csv, out } => desensitise::once(csv, out).map(|()| None),
+        Bench::Anonymity { folder, python, peers } => {
+            let peers = python.as_deref().map(|python| ingest::Peers { python, programs: peers });
+            anonymity::measure(arguments.rounds, folder, peers.as_ref()).map(Some)
+        }
         Bench::Query { persons } => query::measure(arguments.rounds, *persons).await.map(Some),
         Bench::Labels => labels::measure(arguments.rounds).await.map(Some),
     }

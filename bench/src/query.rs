@@ -146,6 +146,7 @@ impl Governed {
             enterprises: 10,
             dominance_percent: 25,
             sample_max_percent: None,
+            sample_max_rows: None,
         };
         let answer =
             self.engine.answer(&domain, &asked, &[], &thresholds).await.map_err(objected)?;

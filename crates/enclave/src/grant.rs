@@ -84,6 +84,9 @@ pub struct Thresholds {
     pub dominance_percent: u32,
     /// The greatest share of a table, in percent, that a sample may show; none: the platform's.
     pub sample_max_percent: Option<u32>,
+    /// The most rows that a sample may show; none: the platform's.
+    #[serde(default)]
+    pub sample_max_rows: Option<u32>,
 }
 
 /// No pack and no grant goes below: with two subjects, each knows the other.
@@ -105,6 +108,7 @@ impl Thresholds {
                 .unwrap_or(DEFAULT_DOMINANCE_PERCENT)
                 .clamp(LEAST_DOMINANCE_PERCENT, 100),
             sample_max_percent: figure("sample_max_percent").map(|percent| percent.min(100)),
+            sample_max_rows: figure("sample_max_rows"),
         }
     }
 

@@ -1,28 +1,41 @@
-//! The desensitised sample: rows to develop against, that are nobody's.
+//! The desensitised sample: rows to develop against, each of which could be one of k subjects'.
 //!
-//! Each column is sampled by itself, so that no row of the sample is a row of the data: what two
-//! columns say of the same person is never beside one another. Besides, identifiers become
-//! pseudonyms keyed per agreement, numbers are rounded, days are moved to the first of their
-//! month, and free text is hidden.
+//! It is drawn by subject, so that tables of one grant can be joined by their pseudonyms. By the
+//! dimensions that it shows nobody is one of fewer than k subjects; amounts are blurred and
+//! brought within bounds that k subjects reach; keys are pseudonyms of the agreement and scenario.
+//!
+//! A sample is a function of the key, the grant and the dataset version: read again it is the
+//! same, and nothing of it lies anywhere, so nothing of it outlives the grant or the data.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::RecordBatch,
-    datatypes::DataType,
+    array::{ArrayRef, RecordBatch, StringArray, UInt32Array},
+    compute::take_record_batch,
     util::display::{ArrayFormatter, FormatOptions},
 };
-use ring::hmac;
 use serde::{Deserialize, Serialize};
-use shuyu_kernel::ContentHash;
+use shuyu_masking::{
+    Blur, Bounds, Column, Days, Demand, Distances, Drawn, Generalised, Ladder, Mask, MaskingError,
+    MaskingKey, Masks, Rows, Treatment, distances, ends, generalise,
+};
+use shuyu_vault::FieldType;
 
-use crate::Label;
+use crate::{Item, Label};
 
-/// The most rows that a sample has.
-pub(crate) const MOST_ROWS: usize = 100;
+/// The most rows that a sample has where the pack sets no figure.
+const MOST_ROWS: usize = 1_000;
 /// The share of the rows that a sample has where the pack sets none, in percent.
 const SHARE_PERCENT: u64 = 5;
+/// From how many rows a sample is taken, at most; subjects are counted among them.
+pub(crate) const DRAWN_FROM: usize = 20_000;
+/// The greatest share of rows that is left out rather than made coarser.
+const LEFT_OUT: f64 = 0.1;
+/// By how much an amount may be changed, in percent.
+const NOISE_PERCENT: u8 = 10;
 
 /// A desensitised sample.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// The names of the columns.
     pub columns: Vec<String>,
@@ -30,156 +43,315 @@ pub struct Sample {
     pub rows: Vec<Vec<String>>,
     /// How each column was desensitised.
     pub treatment: Vec<String>,
+    /// How far the sample is from the data; of pseudonyms there is nothing to tell.
+    pub distances: Distances,
 }
 
 /// How many rows a sample of `rows` may have.
-pub(crate) fn size(rows: u64, share_percent: Option<u32>) -> usize {
+pub(crate) fn size(rows: u64, share_percent: Option<u32>, most_rows: Option<u32>) -> usize {
     let share = share_percent.map_or(SHARE_PERCENT, u64::from);
     let allowed = usize::try_from(rows.saturating_mul(share) / 100).unwrap_or(usize::MAX);
-    allowed.min(MOST_ROWS)
+    let most = most_rows.map_or(MOST_ROWS, |most| usize::try_from(most).unwrap_or(MOST_ROWS));
+    allowed.min(most)
 }
 
-/// Makes a sample of `wanted` rows from `batch`, whose columns bear these labels.
-pub(crate) fn make(
-    batch: &RecordBatch,
-    labels: &[(String, Label)],
-    wanted: usize,
-    key: &hmac::Key,
-) -> Sample {
-    let rows = batch.num_rows();
-    let mut columns: Vec<Vec<String>> = Vec::new();
-    let mut sample = Sample { columns: Vec::new(), rows: Vec::new(), treatment: Vec::new() };
-    for (position, (name, label)) in labels.iter().enumerate() {
-        let Some(array) = batch.column_by_name(name) else { continue };
-        let options = FormatOptions::default();
-        let Ok(formatter) = ArrayFormatter::try_new(array, &options) else { continue };
-        let treatment = Treatment::of(label, array.data_type());
-        // An order of its own for every column, which depends on the key and on no value.
-        let mut order: Vec<(ContentHash, usize)> =
-            (0..rows).map(|row| (keyed(key, &format!("{position}/{name}/{row}")), row)).collect();
-        order.sort_unstable();
-        columns.push(
-            order
-                .iter()
-                .take(wanted)
-                .map(|(_, row)| treatment.apply(&formatter.value(*row).to_string(), key))
-                .collect(),
-        );
-        sample.columns.push(name.clone());
-        sample.treatment.push(treatment.name().to_owned());
-    }
-    let length = columns.iter().map(Vec::len).min().unwrap_or(0);
-    sample.rows = (0..length)
-        .map(|row| columns.iter().filter_map(|column| column.get(row).cloned()).collect())
+/// What is sampled.
+pub(crate) struct Sampled<'a> {
+    /// The granted table.
+    pub(crate) item: &'a Item,
+    /// What the cells of its columns are.
+    pub(crate) fields: &'a BTreeMap<String, FieldType>,
+    /// How many rows are wanted.
+    pub(crate) wanted: usize,
+    /// The least number of subjects.
+    pub(crate) k: u32,
+    /// The key of the scope.
+    pub(crate) key: &'a MaskingKey,
+}
+
+/// Makes a sample of what was drawn from the data.
+///
+/// # Errors
+///
+/// A column is of a type that cannot be treated.
+pub(crate) fn make(drawn: &Drawn, of: &Sampled<'_>) -> Result<Sample, MaskingError> {
+    let subjects = of.item.is_protected().then(|| drawn.subjects());
+    let plain = of.plain(drawn, subjects.as_deref())?;
+    let rows = UInt32Array::from(drawn.first(of.wanted, &plain.shown));
+    let taken = |batch| take_record_batch(batch, &rows).map_err(|_| MaskingError::Length);
+    // Masks that depend on whose a row is need its key beside what is shown.
+    let masks = Masks {
+        treatments: plain.treatments,
+        subject: subjects.is_some().then(|| of.item.subject_key.clone()).flatten(),
+    };
+    let sample = masks.apply(&taken(&plain.batch)?, of.key)?;
+    let compared: Vec<&str> = masks
+        .treatments
+        .iter()
+        .filter(|it| of.item.columns.get(&it.column) != Some(&Label::Join))
+        .map(|it| it.column.as_str())
         .collect();
-    sample
+    // Of what is about nobody every single row may be told of.
+    let least = if subjects.is_some() { of.k } else { 1 };
+    let far = distances(&plain.batch, &sample, &compared, subjects.as_deref(), least)?;
+    Ok(Sample {
+        columns: masks.treatments.iter().map(|it| it.column.clone()).collect(),
+        rows: texts(&sample)?,
+        treatment: plain.words,
+        distances: far,
+    })
 }
 
-fn keyed(key: &hmac::Key, text: &str) -> ContentHash {
-    ContentHash::of(hmac::sign(key, text.as_bytes()).as_ref())
+/// A table before its masks: dimensions already as coarse as they are shown.
+struct Plain {
+    batch: RecordBatch,
+    shown: Vec<bool>,
+    treatments: Vec<Treatment>,
+    words: Vec<String>,
 }
 
-/// What is done to the values of a column.
-enum Treatment {
-    Pseudonym,
-    Rounded,
-    Month,
-    Kept,
-    Hidden,
-}
-
-impl Treatment {
-    fn of(label: &Label, kind: &DataType) -> Self {
-        match (label, kind) {
-            (Label::Join | Label::Blocked, _) => Self::Pseudonym,
-            (_, DataType::Date32 | DataType::Timestamp(..)) => Self::Month,
-            (Label::Measure { .. }, _) => Self::Rounded,
-            (Label::Dimension { .. }, kind) if kind.is_numeric() => Self::Rounded,
-            (Label::Dimension { .. }, DataType::Utf8 | DataType::Utf8View | DataType::Boolean) => {
-                Self::Kept
-            }
-            (Label::Dimension { .. }, _) => Self::Hidden,
+impl Sampled<'_> {
+    fn plain(&self, drawn: &Drawn, subjects: Option<&[u32]>) -> Result<Plain, MaskingError> {
+        let mut coarse = match subjects {
+            Some(subjects) => self.coarsened(drawn, subjects)?,
+            None => Coarse::default(),
+        };
+        let mut plain = Plain {
+            batch: drawn.rows.clone(),
+            shown: coarse.shown.take().unwrap_or_else(|| vec![true; drawn.rows.num_rows()]),
+            treatments: Vec::new(),
+            words: Vec::new(),
+        };
+        let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+        for (name, label) in &self.item.columns {
+            let Some(array) = drawn.rows.column_by_name(name) else { continue };
+            let (array, mask, words) = match coarse.columns.remove(name) {
+                Some((array, words)) => (array, Mask::Keep, words),
+                None => {
+                    let mask = self.mask(label, name, array, drawn);
+                    (Arc::clone(array), mask, mask.words())
+                }
+            };
+            columns.push((name.clone(), array));
+            plain.treatments.push(Treatment { column: name.clone(), mask });
+            plain.words.push(words);
         }
+        plain.batch = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, array)| (name, array, true)),
+        )
+        .map_err(|_| MaskingError::Length)?;
+        Ok(plain)
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Pseudonym => "keyed pseudonym",
-            Self::Rounded => "rounded to one significant digit",
-            Self::Month => "moved to the first of the month",
-            Self::Kept => "values of the column in another order",
-            Self::Hidden => "hidden",
-        }
-    }
-
-    fn apply(&self, value: &str, key: &hmac::Key) -> String {
-        match self {
-            Self::Pseudonym => format!("p-{}", keyed(key, value).short()),
-            Self::Rounded => rounded(value),
-            Self::Month => match value.get(..7) {
-                Some(month) => format!("{month}-01"),
-                None => String::new(),
+    /// What is done to a column that was not made coarser with the dimensions.
+    fn mask(&self, label: &Label, name: &str, array: &ArrayRef, drawn: &Drawn) -> Mask {
+        let kind = array.data_type();
+        match label {
+            Label::Blocked => Mask::Hide,
+            Label::Join => match self.fields.get(name) {
+                Some(FieldType::ResidentId) => Mask::ResidentId,
+                Some(FieldType::CreditCode) => Mask::CreditCode,
+                Some(FieldType::RegistrationNumber) => Mask::RegistrationNumber,
+                Some(FieldType::Mobile) => Mask::Mobile,
+                _other => Mask::Pseudonym,
             },
-            Self::Kept => value.to_owned(),
-            Self::Hidden => "…".to_owned(),
+            Label::Dimension { .. } | Label::Measure { .. } if !self.item.is_protected() => {
+                Mask::Keep
+            }
+            Label::Measure { .. } if kind.is_temporal() => Mask::Date { days: Days::Month },
+            Label::Measure { .. } if kind.is_numeric() => {
+                let subject = self.item.subject_key.as_deref();
+                let subject = subject.and_then(|key| drawn.rows.column_by_name(key));
+                // Where fewer than k subjects have an amount none is shown.
+                match subject.and_then(|subject| bounds(array, subject, self.k)) {
+                    Some(bounds) => {
+                        Mask::Amount { blur: Blur::Noise { percent: NOISE_PERCENT }, bounds }
+                    }
+                    None => Mask::Hide,
+                }
+            }
+            Label::Dimension { .. } | Label::Measure { .. } => Mask::Hide,
+        }
+    }
+
+    /// The dimensions of a table that is about somebody, as coarse as k demands.
+    fn coarsened(&self, drawn: &Drawn, subjects: &[u32]) -> Result<Coarse, MaskingError> {
+        let mut columns = Vec::new();
+        for (name, label) in &self.item.columns {
+            if let (Label::Dimension { .. }, Some(array)) = (label, drawn.rows.column_by_name(name))
+            {
+                let ladder = match self.fields.get(name) {
+                    Some(FieldType::Division) => Ladder::Prefixes(vec![4, 2]),
+                    _other => Ladder::of(array),
+                };
+                columns.push(Column::of(name, array, &ladder)?);
+            }
+        }
+        let rows = Rows { subjects: Some(subjects), sensitive: None };
+        let demand = Demand { k: self.k, diversity: 1, limit: LEFT_OUT };
+        loop {
+            match generalise(&columns, rows, demand) {
+                Ok(generalised) => return Ok(Coarse::of(&columns, generalised, self.k)),
+                // Too many values beside one another: the column of most is not shown.
+                Err(MaskingError::TooWide) => {
+                    let most = (0..columns.len())
+                        .max_by_key(|at| columns.get(*at).map_or(0, |it| it.hierarchy.leaves()));
+                    columns.remove(most.ok_or(MaskingError::TooWide)?);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
-/// A number with all digits but the first made zero.
-fn rounded(value: &str) -> String {
-    let whole = value.split('.').next().unwrap_or_default();
-    let mut seen = false;
-    whole
-        .chars()
-        .map(|digit| match digit {
-            '1'..='9' if seen => '0',
-            '1'..='9' => {
-                seen = true;
-                digit
-            }
-            other => other,
-        })
-        .collect()
+/// Dimensions at their levels.
+#[derive(Default)]
+struct Coarse {
+    columns: BTreeMap<String, (ArrayRef, String)>,
+    shown: Option<Vec<bool>>,
+}
+
+impl Coarse {
+    fn of(columns: &[Column], generalised: Generalised, k: u32) -> Self {
+        let at_levels = columns.iter().zip(&generalised.levels).map(|(column, level)| {
+            let name = |code: &u32| column.hierarchy.at(*level, *code).map(|(_, name)| name);
+            let values: StringArray = column.codes.iter().map(name).collect();
+            let words = if *level == 0 {
+                format!("as it is, where at least {k} subjects are alike")
+            } else if *level + 1 == column.hierarchy.depth() {
+                "hidden: with it too few subjects would be alike".to_owned()
+            } else {
+                format!("coarser by {level}, where at least {k} subjects are alike")
+            };
+            (column.hierarchy.name().to_owned(), (Arc::new(values) as ArrayRef, words))
+        });
+        Self { columns: at_levels.collect(), shown: Some(generalised.shown) }
+    }
+}
+
+fn bounds(array: &ArrayRef, subject: &ArrayRef, k: u32) -> Option<Bounds> {
+    let subject = arrow::compute::cast(subject, &arrow::datatypes::DataType::Utf8).ok()?;
+    let subject = subject.as_any().downcast_ref::<StringArray>()?;
+    ends(array, subject, usize::try_from(k).unwrap_or(usize::MAX))
+}
+
+fn texts(batch: &RecordBatch) -> Result<Vec<Vec<String>>, MaskingError> {
+    let options = FormatOptions::default();
+    let formatters = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column, &options))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| MaskingError::Length)?;
+    let row = |row| formatters.iter().map(|it| it.value(row).to_string()).collect();
+    Ok((0..batch.num_rows()).map(row).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::collections::{BTreeSet, HashMap};
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::Int64Array;
+    use shuyu_kernel::{DatasetId, Id, ResourceId};
+    use shuyu_masking::{Draw, Scope};
 
     use super::*;
+    use crate::SubjectKind;
+
+    const K: u32 = 5;
+
+    fn key(agreement: &str) -> MaskingKey {
+        MaskingKey::derive(b"secret", Scope { agreement, family: "scenario" })
+    }
+
+    fn item() -> Item {
+        let columns = [
+            ("id", Label::Join),
+            ("area", Label::dimension()),
+            ("born", Label::dimension()),
+            ("income", Label::measure()),
+        ];
+        Item {
+            resource: ResourceId::from_u128(1),
+            dataset: DatasetId::from_u128(1),
+            table: "persons".to_owned(),
+            columns: columns.map(|(name, label)| (name.to_owned(), label)).into(),
+            subject_key: Some("id".to_owned()),
+            subject_kind: Some(SubjectKind::Person),
+        }
+    }
+
+    /// 400 persons of four areas, and one who is alone in an area and has most.
+    fn data() -> RecordBatch {
+        let ids: StringArray = (0..401).map(|n| Some(format!("33010619800101{n:04}"))).collect();
+        let areas: StringArray = (0..400)
+            .map(|n| ["north", "south", "east", "west"].get(n % 4).copied())
+            .chain([Some("island")])
+            .collect();
+        let born: Int64Array = (0..401).map(|n| Some(1950 + n * 7 % 60)).collect();
+        let incomes: Int64Array =
+            (0..400).map(|n| Some(30_011 + n * 137)).chain([Some(876_543)]).collect();
+        RecordBatch::try_from_iter([
+            ("id", Arc::new(ids) as ArrayRef),
+            ("area", Arc::new(areas) as _),
+            ("born", Arc::new(born) as _),
+            ("income", Arc::new(incomes) as _),
+        ])
+        .expect("a batch")
+    }
+
+    fn sample(kind: FieldType, wanted: usize, agreement: &str) -> Sample {
+        let (data, item, key) = (data(), item(), key(agreement));
+        let mut draw = Draw::new(data.schema(), Some("id"), DRAWN_FROM, &key).expect("a column");
+        draw.meet(&data).expect("a batch");
+        let fields = BTreeMap::from([("id".to_owned(), kind)]);
+        let of = Sampled { item: &item, fields: &fields, wanted, k: K, key: &key };
+        make(&draw.finish().expect("rows"), &of).expect("a sample")
+    }
 
     #[test]
     fn no_row_of_a_sample_is_a_row_of_the_data_and_no_identifier_is_in_it() {
-        let ids: Vec<String> = (0..200).map(|n| format!("id-{n:03}")).collect();
-        let areas: Vec<String> = (0..200).map(|n| format!("area {n:03}")).collect();
-        let incomes: Vec<i64> = (0..200).map(|n| 10_000 + n * 37).collect();
-        let batch = RecordBatch::try_from_iter([
-            ("id", Arc::new(StringArray::from(ids.clone())) as _),
-            ("area", Arc::new(StringArray::from(areas.clone())) as _),
-            ("income", Arc::new(Int64Array::from(incomes)) as _),
-        ])
-        .expect("a batch");
-        let labels = [
-            ("id".to_owned(), Label::Join),
-            ("area".to_owned(), Label::dimension()),
-            ("income".to_owned(), Label::measure()),
-        ];
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"agreement");
-        let sample = make(&batch, &labels, 50, &key);
-        assert_eq!(sample.rows.len(), 50);
-        assert_eq!(sample, make(&batch, &labels, 50, &key), "the same key gives the same sample");
-        assert!(sample.rows.iter().all(|row| !ids.contains(&row[0]) && row[2] == "10000"));
-        let other = make(&batch, &labels, 50, &hmac::Key::new(hmac::HMAC_SHA256, b"other"));
-        assert_ne!(sample.rows[0][0], other.rows[0][0], "pseudonyms are of one agreement");
+        let it = sample(FieldType::ResidentId, 401, "a");
+        assert_eq!(it.columns, ["area", "born", "id", "income"]);
+        let known: BTreeSet<Vec<String>> = texts(&data()).expect("rows").into_iter().collect();
+        let ids: BTreeSet<&String> = known.iter().filter_map(|row| row.first()).collect();
+        for row in &it.rows {
+            let [area, born, id, income] = row.as_slice() else { panic!("{row:?}") };
+            assert!(!ids.contains(id) && id.len() == 18 && id.starts_with('9'), "{row:?}");
+            assert_ne!(area, "island");
+            assert!(income.parse::<i64>().expect("a number") < 100_000, "{row:?}");
+            let same = [id, area, born, income].map(Clone::clone).to_vec();
+            assert!(!known.contains(&same));
+        }
+        // Whoever knows where and when somebody was born finds at least k of them.
+        let mut alike: HashMap<(&str, &str), BTreeSet<&str>> = HashMap::new();
+        for row in &it.rows {
+            alike.entry((&row[0], &row[1])).or_default().insert(&row[2]);
+        }
+        assert!(alike.values().all(|subjects| subjects.len() >= K as usize), "{alike:?}");
+        assert!(it.rows.len() >= 360, "{}: at most a tenth is left out", it.rows.len());
+        for column in &it.distances.columns {
+            assert!(column.total_variation <= 0.15, "{column:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_key_gives_the_same_sample_and_another_agreement_other_pseudonyms() {
+        let it = sample(FieldType::Text, 50, "a");
+        assert_eq!(it.rows.len(), 50);
+        assert_eq!(it, sample(FieldType::Text, 50, "a"));
+        let ids = |sample: &Sample| -> BTreeSet<String> {
+            sample.rows.iter().map(|row| row[2].clone()).collect()
+        };
+        assert!(ids(&it).iter().all(|id| id.starts_with("p-")));
+        assert!(ids(&it).is_disjoint(&ids(&sample(FieldType::Text, 50, "b"))));
     }
 
     #[test]
     fn a_sample_is_no_larger_than_the_pack_allows() {
-        assert_eq!(size(1_000, Some(10)), 100);
-        assert_eq!(size(50, Some(10)), 5);
-        assert_eq!(size(1_000_000, None), MOST_ROWS);
+        assert_eq!(size(1_000, Some(10), None), 100);
+        assert_eq!(size(50, Some(10), None), 5);
+        assert_eq!(size(1_000_000, None, None), MOST_ROWS);
+        assert_eq!(size(1_000_000, Some(10), Some(30)), 30);
     }
 }

@@ -1,25 +1,23 @@
 //! Sessions at work: what is granted, what a question would come to, and the sample to develop on.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use datafusion::prelude::SessionContext;
-use ring::hmac;
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shuyu_kernel::{Actor, ContentHash, GrantId, SessionId};
 use shuyu_law::Cause;
+use shuyu_masking::{Draw, Drawn, MaskingKey, Scope};
 use shuyu_store::{ActError, Entry, StreamId};
-use shuyu_vault::Dataset;
+use shuyu_vault::{Dataset, FieldType};
 
 use crate::{
     Domain, Enclave, Grant, HIGHEST_LEVEL, Item, Label, Objection, Operation, Sample, Session,
     SessionCommand, Step, SubjectKind,
     rules::{GRANTED_NAMES, QUERY_COMPLETED, SAMPLE_LIMIT},
-    sample,
+    sample::{self, Sampled},
 };
-
-/// How many rows are read to take a sample from.
-const SAMPLED_FROM: usize = 20_000;
 
 /// What a label, or a limit of it, comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +155,8 @@ impl Enclave {
         Ok(explanation)
     }
 
-    /// A desensitised sample of a granted table, as large as the pack allows.
+    /// A desensitised sample of a granted table, as large as the pack allows. Of one version
+    /// of the data it is the same under a grant, whoever asks and however often.
     pub async fn sample(
         &self,
         actor: &Actor,
@@ -172,20 +171,30 @@ impl Enclave {
         let sampling = async {
             let unknown = || Objection::new(GRANTED_NAMES, "there is no such table");
             let item = grant.item(table).cloned().ok_or_else(unknown)?;
-            let rows = self.rows_of(&item).await?;
-            let percent = grant.thresholds.sample_max_percent;
-            let wanted = sample::size(rows, percent);
-            let key = hmac::Key::new(hmac::HMAC_SHA256, &self.sample_secret(&grant));
+            let fields = self.fields_of(&item).await?;
+            let thresholds = grant.thresholds;
+            let k = item.subject_kind.map_or(1, |kind| thresholds.of(kind));
+            let key = self.masking_key(&grant);
             let opening = self.opening(std::slice::from_ref(&item), &stop);
             let work = async move {
                 let domain = opening.domain().await?;
-                take_sample(&domain, &item, (wanted, percent), &key).await
+                // Of what a barrier lets through, no greater share is shown than of all.
+                let (drawn, rows) = draw(&domain, &item, &key).await?;
+                let (percent, most) = (thresholds.sample_max_percent, thresholds.sample_max_rows);
+                let wanted = sample::size(rows, percent, most);
+                let of = Sampled { item: &item, fields: &fields, wanted, k, key: &key };
+                let sample = sample::make(&drawn, &of).map_err(untaken)?;
+                let version = domain.tables.get(&item.table).map(|table| table.version.version);
+                Ok((sample, version))
             };
             self.workers.run(&stop, work).await?
         };
         match sampling.await {
-            Ok(sample) => {
-                let body = json!({ "table": table, "rows": sample.rows.len() });
+            Ok((sample, version)) => {
+                let digest = serde_json::to_value(&sample).map(|it| ContentHash::of_json(&it)).ok();
+                let rows = sample.rows.len();
+                let body =
+                    json!({ "table": table, "version": version, "rows": rows, "sample": digest });
                 let clauses = self.desk.laws().current.refuse(SAMPLE_LIMIT, &[]).clauses;
                 let entry = Entry { clauses, ..Entry::new(subject, ACT, body) };
                 self.desk.journal(actor, entry).await?;
@@ -195,17 +204,22 @@ impl Enclave {
         }
     }
 
-    async fn rows_of(&self, item: &Item) -> Result<u64, Objection> {
+    /// What the cells of a granted table's columns are.
+    async fn fields_of(&self, item: &Item) -> Result<BTreeMap<String, FieldType>, Objection> {
         let absent = || Objection::new(QUERY_COMPLETED, "the dataset has no version");
         let found = self.desk.find::<Dataset>(item.dataset).await.map_err(|_| absent())?;
-        found.and_then(|(_, it)| it.current().map(|it| it.rows)).ok_or_else(absent)
+        let (_, dataset) = found.ok_or_else(absent)?;
+        let manifest = dataset.current().ok_or_else(absent)?;
+        let kinds = manifest.fields.iter().map(|field| (field.name.clone(), field.kind));
+        Ok(kinds.collect())
     }
 
-    /// What pseudonyms of an agreement are keyed with: without it, nobody can try out whose a
-    /// pseudonym is.
-    fn sample_secret(&self, grant: &Grant) -> [u8; 32] {
-        let agreement = grant.terms.agreement.to_string();
-        *ContentHash::of_parts(&[b"sample", &self.secret, agreement.as_bytes()]).as_bytes()
+    /// What pseudonyms are keyed with. The tables of a scenario are one family: they can be
+    /// joined with one another, and with those of no other scenario or agreement.
+    fn masking_key(&self, grant: &Grant) -> MaskingKey {
+        let (agreement, family) =
+            (grant.terms.agreement.to_string(), grant.terms.scenario.to_string());
+        MaskingKey::derive(&self.secret, Scope { agreement: &agreement, family: &family })
     }
 }
 
@@ -272,26 +286,24 @@ fn reasons(grant: &Grant, item: &Item, column: &str, label: &Label) -> Vec<Reaso
     why
 }
 
-async fn take_sample(
-    domain: &Domain,
-    item: &Item,
-    (wanted, percent): (usize, Option<u32>),
-    key: &hmac::Key,
-) -> Result<Sample, Objection> {
-    let failed = |_| Objection::new(QUERY_COMPLETED, "the sample could not be taken");
+fn untaken<E>(_error: E) -> Objection {
+    Objection::new(QUERY_COMPLETED, "the sample could not be taken")
+}
+
+/// The rows of the subjects that the key ranks first, and how many rows there are. Partitions are
+/// read one after another, so that rows come in the same order each time.
+async fn draw(domain: &Domain, item: &Item, key: &MaskingKey) -> Result<(Drawn, u64), Objection> {
     let ctx = SessionContext::new_with_state(domain.state.clone());
-    let frame = ctx.table(item.table.as_str()).await.map_err(failed)?;
-    let frame = frame.limit(0, Some(SAMPLED_FROM)).map_err(failed)?;
+    let frame = ctx.table(item.table.as_str()).await.map_err(untaken)?;
     let schema = Arc::new(frame.schema().as_arrow().clone());
-    let batches = frame.collect().await.map_err(failed)?;
-    let batch = arrow::compute::concat_batches(&schema, &batches)
-        .map_err(|_| Objection::new(QUERY_COMPLETED, "the sample could not be taken"))?;
-    // Of what a barrier lets through, no greater share is shown than of all.
-    let wanted = match batch.num_rows() {
-        SAMPLED_FROM => wanted,
-        rows => wanted.min(sample::size(rows as u64, percent)),
-    };
-    let labels: Vec<(String, Label)> =
-        item.columns.iter().map(|(name, label)| (name.clone(), label.clone())).collect();
-    Ok(sample::make(&batch, &labels, wanted, key))
+    let subject = item.subject_key.as_deref();
+    let mut draw = Draw::new(schema, subject, sample::DRAWN_FROM, key).map_err(untaken)?;
+    let mut rows = 0;
+    for mut partition in frame.execute_stream_partitioned().await.map_err(untaken)? {
+        while let Some(batch) = partition.try_next().await.map_err(untaken)? {
+            rows += batch.num_rows() as u64;
+            draw.meet(&batch).map_err(untaken)?;
+        }
+    }
+    Ok((draw.finish().map_err(untaken)?, rows))
 }

@@ -237,14 +237,20 @@ async fn a_sample_is_desensitised_bounded_and_nobodys_row() {
             assert!(row[at("id_no")].starts_with("p-"), "{city}: {row:?}");
             assert!(row.iter().all(|value| !known.contains(value)), "{city}: {row:?}");
         }
-        // In the data a street lies in its district; in the sample they have nothing to do with
-        // one another.
-        let strays = sample
-            .rows
-            .iter()
-            .filter(|row| row[street] != format!("street of {}", row[district]))
-            .count();
-        assert!(strays > 0, "{city}: rows of the sample are rows of the data");
+        // What belongs together still does, where it is shown; who is alone in a year of birth
+        // is not there, nor is that year.
+        let born = at("birth_year");
+        for row in &sample.rows {
+            let whole = [&row[district], &row[street]].iter().all(|it| it.as_str() != "*");
+            assert!(!whole || row[street] == format!("street of {}", row[district]), "{row:?}");
+            assert_ne!(row[born], "1990", "{city}");
+        }
+        assert!(!sample.rows.iter().all(|row| row[district] == "*"), "{city}: {sample:?}");
+        assert_eq!(sample.treatment[at("id_no")], "keyed pseudonym", "{city}");
+        let far = &sample.distances;
+        let compared = ["birth_year", "district", "gender", "income", "street"];
+        assert!(far.columns.iter().map(|it| it.column.as_str()).eq(compared), "{city}");
+        assert!(far.columns.iter().all(|it| it.total_variation < 0.5), "{city}: {far:?}");
         assert_eq!(
             sample,
             world.enclave.sample(&analyst(), session, "persons").await.unwrap(),

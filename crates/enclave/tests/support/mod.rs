@@ -52,7 +52,13 @@ pub fn city(seed: u32) -> Vec<Person> {
 }
 
 pub fn thresholds() -> Thresholds {
-    Thresholds { persons: 5, enterprises: 3, dominance_percent: 20, sample_max_percent: Some(10) }
+    Thresholds {
+        persons: 5,
+        enterprises: 3,
+        dominance_percent: 20,
+        sample_max_percent: Some(10),
+        sample_max_rows: None,
+    }
 }
 
 pub fn persons_table(people: &[Person]) -> Arc<dyn TableProvider> {

@@ -294,11 +294,20 @@ struct SampleView {
     rows: Vec<Vec<String>>,
     /// How each column was desensitised.
     treatment: Vec<String>,
+    /// How far the sample is from the data, by column and by two columns: total variation,
+    /// Kolmogorov and Smirnov's and Wasserstein's distance, association. 0 is alike.
+    #[schema(value_type = Object)]
+    distances: Value,
 }
 
 impl From<Sample> for SampleView {
     fn from(sample: Sample) -> Self {
-        Self { columns: sample.columns, rows: sample.rows, treatment: sample.treatment }
+        Self {
+            columns: sample.columns,
+            rows: sample.rows,
+            treatment: sample.treatment,
+            distances: serde_json::to_value(&sample.distances).unwrap_or_default(),
+        }
     }
 }
 
