@@ -345,8 +345,8 @@ impl Search<'_> {
             }
             for (index, (measure, [.., present])) in measures.iter().zip(&numbers).enumerate() {
                 match self.measured(batch, (index, row), measure, at(present, row), kind)? {
-                    Some(measured) => {
-                        found.measures.insert(measure.of.clone(), measured);
+                    Some(told) => {
+                        found.measures.insert(measure.of.clone(), told);
                     }
                     None => found.open = true,
                 }
@@ -384,9 +384,9 @@ impl Search<'_> {
         let mut measured = Measured { present, sum, scale: *scale, squares: None };
         if measure.square.is_some() {
             let squares = typed::<Decimal256Type>(batch, &named("__squares", index))?;
-            let squared = integers(batch, &named("__squared", index))?;
+            let taken = integers(batch, &named("__squared", index))?;
             // A value that is too large to be squared would be missing.
-            if squared.get(row) != Some(&present) {
+            if taken.get(row) != Some(&present) {
                 return Ok(None);
             }
             measured.squares = value_at(squares, row);

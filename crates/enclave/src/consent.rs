@@ -369,8 +369,8 @@ impl Enclave {
         let counter = ConsentsId::of(scenario);
         self.desk
             .run(actor, |unit| async move {
-                let counted = unit.find::<Consents>(counter).await?;
-                let number = counted.map_or(0, |(_, consents)| consents.changes) + 1;
+                let before = unit.find::<Consents>(counter).await?;
+                let number = before.map_or(0, |(_, consents)| consents.changes) + 1;
                 let (command, count) = if given {
                     (ConsentCommand::Give { scenario, number }, ConsentsCommand::Gain)
                 } else {

@@ -166,6 +166,7 @@ fn body(operation: &str, things: &Things) -> Option<Value> {
         }),
         "cutAgreement" => json!({ "trigger": "x", "reason": "x" }),
         "openSession" => json!({ "operation": "ask" }),
+        "giveConsent" | "withdrawConsent" => json!({ "subject": "x" }),
         "ask" | "explainQuestion" => json!({ "sql": "SELECT 1" }),
         "submitJob" => json!({ "program": { "kind": "sql", "text": "SELECT 1" }, "purpose": "x" }),
         "requestRelease" | "amendRelease" => json!({ "purpose": "x", "form": "data_package" }),
