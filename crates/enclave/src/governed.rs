@@ -321,11 +321,14 @@ mod tests {
 
     const SECRET: &str = "330106199002291234";
 
+    /// The number of filters and the limit of each scan.
+    type Asked = Arc<Mutex<Vec<(usize, Option<usize>)>>>;
+
     /// A table that notes what a scan of it is asked for.
     #[derive(Debug)]
     struct Watched {
         rows: MemTable,
-        asked: Arc<Mutex<Vec<(usize, Option<usize>)>>>,
+        asked: Asked,
     }
 
     #[async_trait]
@@ -384,8 +387,6 @@ mod tests {
             },
         }
     }
-
-    type Asked = Arc<Mutex<Vec<(usize, Option<usize>)>>>;
 
     /// The governed table, what was asked of the one below, and the latter beside it.
     fn world() -> (SessionContext, Asked) {

@@ -1,7 +1,7 @@
 //! Reads the rows that answers are about, and says of each in which cell of its space it lies.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::RandomState},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map, hash_map::RandomState},
     hash::BuildHasher,
     sync::Arc,
 };
@@ -82,6 +82,9 @@ impl Cells {
     }
 }
 
+/// The numbers that cells must have, by place.
+pub(super) type Wanted = Vec<(usize, HashSet<u32>)>;
+
 /// All rows, by subject.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -123,11 +126,7 @@ impl Read {
 
     /// What the cells must have of the rows that a question's grant lets through, by place: none if
     /// the question is in other terms.
-    pub(super) fn barrier(
-        &self,
-        shape: &Shape,
-        question: &Question,
-    ) -> Option<Vec<(usize, HashSet<u32>)>> {
+    pub(super) fn barrier(&self, shape: &Shape, question: &Question) -> Option<Wanted> {
         let seen = shape.seen(question)?;
         let (space, cells) = (shape.spaces.get(seen.space)?, self.spaces.get(seen.space)?);
         let mut wanted = Vec::new();
@@ -147,7 +146,7 @@ impl Read {
         shape: &Shape,
         questions: impl Iterator<Item = &'q Question>,
     ) {
-        let mut seen_in: BTreeMap<usize, Vec<Vec<(usize, HashSet<u32>)>>> = BTreeMap::new();
+        let mut seen_in: BTreeMap<usize, Vec<Wanted>> = BTreeMap::new();
         for question in questions {
             if let (Some(seen), Some(wanted)) =
                 (shape.seen(question), self.barrier(shape, question))
@@ -244,8 +243,8 @@ async fn histories(domain: &Domain, shape: &Shape) -> Checks<Histories> {
     });
     let others = links.map(|link| &link.consents).chain(joined).flat_map(BTreeMap::values);
     for mark in own.chain(others) {
-        if !histories.contains_key(&mark.scenario) {
-            histories.insert(mark.scenario, domain.history(mark.scenario).await?);
+        if let btree_map::Entry::Vacant(entry) = histories.entry(mark.scenario) {
+            entry.insert(domain.history(mark.scenario).await?);
         }
     }
     Ok(histories)

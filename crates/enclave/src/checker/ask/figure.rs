@@ -61,7 +61,7 @@ pub(super) fn check_aggregate(
     Ok((groups, figures))
 }
 
-fn refused(what: String) -> Objection {
+fn refused(what: &str) -> Objection {
     Objection::new(ASK_MEASURES, format!("{what}; what passes: {PASSES}")).passing(PASSES)
 }
 
@@ -73,17 +73,17 @@ fn check_figure(
     let function = match expression {
         Expr::Alias(alias) => return check_figure(&alias.expr, scope, columns),
         Expr::AggregateFunction(function) => function,
-        _ => return Err(refused("an expression stands where an aggregate should".to_owned())),
+        _ => return Err(refused("an expression stands where an aggregate should")),
     };
     let AggregateFunction {
         func,
         params: AggregateFunctionParams { args, distinct, filter, order_by, null_treatment },
     } = function;
     if filter.is_some() || !order_by.is_empty() || null_treatment.is_some() {
-        return Err(refused("FILTER, ORDER BY and RESPECT NULLS are outside the class".to_owned()));
+        return Err(refused("FILTER, ORDER BY and RESPECT NULLS are outside the class"));
     }
     let [argument] = args.as_slice() else {
-        return Err(refused(format!("`{}` has not exactly one argument", func.name())));
+        return Err(refused(&format!("`{}` has not exactly one argument", func.name())));
     };
     let name = func.name();
     let column = match argument {
@@ -91,7 +91,7 @@ fn check_figure(
         Expr::Literal(ScalarValue::Int64(Some(1)), _) if name == "count" && !distinct => {
             return Ok(Figure::Rows);
         }
-        _ => return Err(refused(format!("the argument of `{name}` is not a bare column"))),
+        _ => return Err(refused(&format!("the argument of `{name}` is not a bare column"))),
     };
     let (table, of, label) = scope.find(column)?;
     let path = format!("{}.{}", table.item.table, column.name);
@@ -129,9 +129,9 @@ fn check_figure(
         ))
         .passing("COUNT(DISTINCT subject key)")),
         _ if matches!(name, "count" | "sum" | "avg" | "var" | "stddev") => {
-            Err(about(refused(format!("`{path}` is not a measure, or is DISTINCT"))))
+            Err(about(refused(&format!("`{path}` is not a measure, or is DISTINCT"))))
         }
-        _ => Err(about(refused(format!("`{name}` can carry a single value of `{path}`")))),
+        _ => Err(about(refused(&format!("`{name}` can carry a single value of `{path}`")))),
     }
 }
 
