@@ -18,8 +18,13 @@ use crate::{Failure, report::Report};
 
 /// How often a turn checks each text.
 const TIMES: u32 = 200;
-const THRESHOLDS: Thresholds =
-    Thresholds { persons: 10, enterprises: 10, dominance_percent: 25, sample_max_percent: None };
+const THRESHOLDS: Thresholds = Thresholds {
+    persons: 10,
+    enterprises: 10,
+    dominance_percent: 25,
+    sample_max_percent: None,
+    sample_max_rows: None,
+};
 /// A question, whose plan has four nodes.
 const ASKED: &str = "SELECT division, sex, count(*) AS n, sum(income) AS s FROM persons \
                      WHERE education = '本科' GROUP BY division, sex";

@@ -12,7 +12,10 @@ use std::{
 };
 
 use cpu_time::ThreadTime;
-use datafusion::physical_plan::{ExecutionPlan, metrics::MetricValue};
+use datafusion::physical_plan::{
+    ExecutionPlan,
+    metrics::{MetricValue, MetricsSet},
+};
 use serde::{Deserialize, Serialize};
 use shuyu_kernel::JobId;
 
@@ -119,7 +122,7 @@ fn bytes_scanned(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let own: usize = plan
         .metrics()
         .iter()
-        .flat_map(|metrics| metrics.iter())
+        .flat_map(MetricsSet::iter)
         .filter_map(|metric| match metric.value() {
             MetricValue::Count { name, count } if name == "bytes_scanned" => Some(count.value()),
             _other => None,

@@ -232,7 +232,7 @@ impl Enclave {
         let opening = self.opening(&asking.grant.terms.items, &stop);
         let (desk, sql) = (self.desk.clone(), sql.to_owned());
         let work = async move { asking.answer(&desk, opening, &sql).await };
-        match self.workers.run(&stop, work).await {
+        match Box::pin(self.workers.run(&stop, work)).await {
             Ok(Ok(sheet)) => Ok(sheet),
             Ok(Err(Unanswered::Act(error))) => Err(error),
             Ok(Err(Unanswered::Objection(objection))) | Err(objection) => {

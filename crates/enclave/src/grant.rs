@@ -480,6 +480,7 @@ mod tests {
             enterprises: 3,
             dominance_percent: 20,
             sample_max_percent: None,
+            sample_max_rows: None,
         };
         let of = |secret: u8| thresholds.with_margin(&[secret; 32]).dominance_percent;
         assert_eq!(of(1), of(1));

@@ -20,7 +20,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a job rests that was refused, or came to nothing, before it is tried again: its grant
 /// may be restored.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 
 impl Enclave {
     /// Orders a job to be submitted again and again. What could not run today is refused now.

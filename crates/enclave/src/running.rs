@@ -23,7 +23,7 @@ use crate::{
 
 const RUN: &str = "job.run";
 /// How long a job may wait for its turn: longer than any term.
-const WAIT: Duration = Duration::from_secs(366 * 24 * 3_600);
+const WAIT: Duration = Duration::from_hours(366 * 24);
 
 impl Enclave {
     /// Runs a frozen job on the full data, when it is its turn. Its output lies in quarantine,

@@ -125,12 +125,11 @@ impl Sampled<'_> {
         let mut columns: Vec<(String, ArrayRef)> = Vec::new();
         for (name, label) in &self.item.columns {
             let Some(array) = drawn.rows.column_by_name(name) else { continue };
-            let (array, mask, words) = match coarse.columns.remove(name) {
-                Some((array, words)) => (array, Mask::Keep, words),
-                None => {
-                    let mask = self.mask(label, name, array, drawn);
-                    (Arc::clone(array), mask, mask.words())
-                }
+            let (array, mask, words) = if let Some((array, words)) = coarse.columns.remove(name) {
+                (array, Mask::Keep, words)
+            } else {
+                let mask = self.mask(label, name, array, drawn);
+                (Arc::clone(array), mask, mask.words())
             };
             columns.push((name.clone(), array));
             plain.treatments.push(Treatment { column: name.clone(), mask });
@@ -147,7 +146,6 @@ impl Sampled<'_> {
     fn mask(&self, label: &Label, name: &str, array: &ArrayRef, drawn: &Drawn) -> Mask {
         let kind = array.data_type();
         match label {
-            Label::Blocked => Mask::Hide,
             Label::Join => match self.fields.get(name) {
                 Some(FieldType::ResidentId) => Mask::ResidentId,
                 Some(FieldType::CreditCode) => Mask::CreditCode,
@@ -170,7 +168,7 @@ impl Sampled<'_> {
                     None => Mask::Hide,
                 }
             }
-            Label::Dimension { .. } | Label::Measure { .. } => Mask::Hide,
+            Label::Dimension { .. } | Label::Measure { .. } | Label::Blocked => Mask::Hide,
         }
     }
 
@@ -256,7 +254,7 @@ mod tests {
     use shuyu_masking::{Draw, Scope};
 
     use super::*;
-    use crate::SubjectKind;
+    use crate::{Barrier, SubjectKind};
 
     const K: u32 = 5;
 
@@ -278,6 +276,8 @@ mod tests {
             columns: columns.map(|(name, label)| (name.to_owned(), label)).into(),
             subject_key: Some("id".to_owned()),
             subject_kind: Some(SubjectKind::Person),
+            facts: BTreeMap::new(),
+            barrier: Barrier::default(),
         }
     }
 

@@ -288,7 +288,7 @@ mod tests {
             Some(2)
         );
         for refused in [
-            format!("{one}"),
+            one.to_owned(),
             format!("{one}; {one}; SELECT 1"),
             format!("{one}; WITH T AS (SELECT 2 AS x) SELECT * FROM t"),
             "CREATE TABLE t AS SELECT 1 AS x; SELECT x FROM t".to_owned(),

@@ -27,7 +27,7 @@ use datafusion::{
 };
 use shuyu_enclave::{
     Barrier, Basis, Consent, DatasetVersion, Enclave, Item, Label, Limits, Mask, Objection,
-    Operation, Sheet, Source,
+    Operation, Sheet, Source, Submission,
 };
 use shuyu_kernel::{Actor, DatasetId, GrantId, Id as _, ScenarioId, SessionId};
 use shuyu_store::{ActError, StreamId};
@@ -72,7 +72,11 @@ fn shown(sheet: &Sheet) -> Vec<Vec<&str>> {
 
 async fn produced(world: &World, grant: u128, sql: &str) -> u64 {
     let grant = GrantId::from_u128(grant);
-    let id = world.enclave.submit_job(&analyst(), grant, sql, "statistics").await.unwrap();
+    let id = world
+        .enclave
+        .submit_job(&analyst(), grant, &Submission::sql(sql, "statistics"))
+        .await
+        .unwrap();
     let job = world.enclave.run_job(&analyst(), id).await.unwrap();
     match job.status {
         shuyu_enclave::JobStatus::Succeeded { rows, .. } => rows,

@@ -86,15 +86,15 @@ fn question() -> impl Strategy<Value = String> {
 }
 
 fn ask(people: &[Person], sql: &str) -> Result<Answer, Objection> {
-    ask_in(persons_domain(people), sql)
+    ask_in(&persons_domain(people), sql)
 }
 
-fn ask_in(domain: Domain, sql: &str) -> Result<Answer, Objection> {
+fn ask_in(domain: &Domain, sql: &str) -> Result<Answer, Objection> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let engine = Engine::new();
-        let asked = engine.check_ask(&domain, sql).await?;
-        engine.answer(&domain, &asked, &[], &thresholds()).await
+        let asked = engine.check_ask(domain, sql).await?;
+        engine.answer(domain, &asked, &[], &thresholds()).await
     })
 }
 
@@ -166,11 +166,11 @@ proptest! {
             .filter(|person| person.district != "BINJIANG" || **person != gone)
             .cloned()
             .collect();
-        let (with, less) = (ask_in(scoped(&people), &sql), ask_in(scoped(&without), &sql));
+        let (with, less) = (ask_in(&scoped(&people), &sql), ask_in(&scoped(&without), &sql));
         prop_assert_eq!(with.unwrap(), less.unwrap(), "{}", sql);
         let inside: Vec<Person> =
             people.iter().filter(|person| person.district != "BINJIANG").cloned().collect();
-        let (scoped, plain) = (ask_in(scoped(&people), &sql).unwrap(), ask(&inside, &sql).unwrap());
+        let (scoped, plain) = (ask_in(&scoped(&people), &sql).unwrap(), ask(&inside, &sql).unwrap());
         prop_assert_eq!(scoped.cells, plain.cells, "{}", sql);
     }
 }

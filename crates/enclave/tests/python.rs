@@ -23,7 +23,8 @@ use datafusion::{
 };
 use serde_json::json;
 use shuyu_enclave::{
-    Band, DatasetVersion, Domain, Item, Label, Program as Job, Python, SubjectKind, Submission,
+    Band, Barrier, DatasetVersion, Domain, Item, Label, Program as Job, Python, SubjectKind,
+    Submission,
 };
 use shuyu_kernel::{DatasetId, Id as _, ResourceId};
 use shuyu_sandbox::{Column, Declared, End, Form, Kind, Limits, Outcome, Program, Room, Runtime};
@@ -70,6 +71,8 @@ fn table(
         columns: columns.into_iter().map(|(name, _, label)| (name.to_owned(), label)).collect(),
         subject_key: Some("id_no".to_owned()),
         subject_kind: Some(SubjectKind::Person),
+        facts: BTreeMap::new(),
+        barrier: Barrier::default(),
     };
     let version = DatasetVersion { dataset: item.dataset, version: 1 };
     (item, version, Arc::new(MemTable::try_new(schema, batches).unwrap()))
@@ -348,20 +351,20 @@ async fn a_cut_ends_a_program_at_once() {
     let Some(room) = room().await else { return };
     let world = World::new("hangzhou").await;
     let world = Arc::new(World { enclave: world.enclave.with_python(room), ..world });
-    let word = format!("marker-cut-{}", std::process::id());
+    let mark = format!("marker-cut-{}", std::process::id());
     let script = format!(
-        "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)', '{word}'])"
+        "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
     );
     let submission = submission(&script, 900);
     let id = world.enclave.submit_job(&analyst(), world.grant, &submission).await.unwrap();
     let running = Arc::clone(&world);
     let run = tokio::spawn(async move { running.enclave.run_job(&analyst(), id).await });
-    until(|| processes_with(&word) == 1).await;
+    until(|| processes_with(&mark) == 1).await;
 
     world.enclave.cancel_job(&analyst(), id, "no longer wanted").await.unwrap();
 
     assert!(run.await.unwrap().is_err());
-    until(|| processes_with(&word) == 0).await;
+    until(|| processes_with(&mark) == 0).await;
 }
 
 async fn until(condition: impl Fn() -> bool) {

@@ -201,18 +201,18 @@ mod tests {
     #[test]
     fn tables_of_one_scope_have_the_same_subjects_with_all_their_rows() {
         let (once, thrice) = (table(2000, 1), table(2000, 3));
-        let one = drawn(&once, Some("whose"), 200, "a");
+        let first = drawn(&once, Some("whose"), 200, "a");
         let other = drawn(&thrice, Some("whose"), 600, "a");
-        assert_eq!((one.rows.num_rows(), other.rows.num_rows()), (200, 600));
-        assert_eq!(whose(&one), whose(&other));
-        assert_eq!(one, drawn(&once, Some("whose"), 200, "a"));
+        assert_eq!((first.rows.num_rows(), other.rows.num_rows()), (200, 600));
+        assert_eq!(whose(&first), whose(&other));
+        assert_eq!(first, drawn(&once, Some("whose"), 200, "a"));
         let subjects = other.subjects();
         assert_eq!(subjects.iter().collect::<HashSet<_>>().len(), 200);
         // By chance a tenth of 200 are in both.
         let elsewhere = drawn(&once, Some("whose"), 200, "b");
-        assert!(whose(&one).intersection(&whose(&elsewhere)).count() < 60);
+        assert!(whose(&first).intersection(&whose(&elsewhere)).count() < 60);
         let fewer = drawn(&once, Some("whose"), 100, "a");
-        assert!(whose(&fewer).is_subset(&whose(&one)));
+        assert!(whose(&fewer).is_subset(&whose(&first)));
     }
 
     #[test]

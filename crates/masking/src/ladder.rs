@@ -109,12 +109,11 @@ fn coded<T: Copy + Eq + Hash>(
     for value in values {
         let next = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         codes.push(*index.entry(value).or_insert_with(|| {
-            rows.push(match value {
-                Some(value) => levels(value),
-                None => {
-                    let absent = std::iter::repeat_n(ABSENT, depth - 1).chain([ANY]);
-                    absent.map(str::to_owned).collect()
-                }
+            rows.push(if let Some(value) = value {
+                levels(value)
+            } else {
+                let absent = std::iter::repeat_n(ABSENT, depth - 1).chain([ANY]);
+                absent.map(str::to_owned).collect()
             });
             next
         }));
@@ -134,8 +133,8 @@ mod tests {
 
     use super::*;
 
-    fn names(array: ArrayRef, ladder: &Ladder, level: usize) -> Vec<String> {
-        let it = Column::of("x", &array, ladder).unwrap();
+    fn names(array: &ArrayRef, ladder: &Ladder, level: usize) -> Vec<String> {
+        let it = Column::of("x", array, ladder).unwrap();
         let name = |code: &u32| it.hierarchy.at(level, *code).unwrap().1.to_owned();
         it.codes.iter().map(name).collect()
     }
@@ -145,21 +144,21 @@ mod tests {
         let codes: ArrayRef =
             Arc::new(StringArray::from(vec![Some("330106"), None, Some("330106")]));
         let by_city = Ladder::Prefixes(vec![4, 2]);
-        assert_eq!(names(Arc::clone(&codes), &by_city, 1), ["330100", ABSENT, "330100"]);
-        assert_eq!(names(Arc::clone(&codes), &by_city, 3), [ANY; 3]);
+        assert_eq!(names(&codes, &by_city, 1), ["330100", ABSENT, "330100"]);
+        assert_eq!(names(&codes, &by_city, 3), [ANY; 3]);
         assert_eq!(Ladder::of(&codes), Ladder::Shown);
         let ages: ArrayRef = Arc::new(Int64Array::from(vec![0, 17, 99]));
         assert_eq!(Ladder::of(&ages), Ladder::Ranges(vec![5, 10]));
-        assert_eq!(names(ages, &Ladder::Ranges(vec![5, 10]), 2), ["0-9", "10-19", "90-99"]);
+        assert_eq!(names(&ages, &Ladder::Ranges(vec![5, 10]), 2), ["0-9", "10-19", "90-99"]);
         let born: ArrayRef = Arc::new(Date32Array::from(vec![Some(0), None]));
         assert_eq!(Ladder::of(&born), Ladder::Days);
-        assert_eq!(names(born, &Ladder::Days, 2), ["1970", ABSENT]);
+        assert_eq!(names(&born, &Ladder::Days, 2), ["1970", ABSENT]);
         let none: ArrayRef = Arc::new(Int64Array::from(Vec::<i64>::new()));
-        assert!(names(none, &Ladder::Ranges(vec![5]), 1).is_empty());
+        assert!(names(&none, &Ladder::Ranges(vec![5]), 1).is_empty());
         let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
         assert!(Column::of("x", &text, &Ladder::Ranges(vec![0])).is_err());
         let halves: ArrayRef = Arc::new(Float64Array::from(vec![0.5]));
-        assert_eq!(names(halves, &Ladder::Shown, 0), ["0.5"]);
+        assert_eq!(names(&halves, &Ladder::Shown, 0), ["0.5"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shuyu_enclave::{
-    Basis, Column, Derived, Explanation, Grant, Reason, Sample, Session, Sheet, Step, Told,
+    Basis, Column, Derived, Explanation, Grant, Sample, Session, Sheet, Step, Told,
 };
 use shuyu_kernel::{
     AgreementId, GrantId, OrganisationId, PersonId, ResourceId, ScenarioId, SessionId,
@@ -251,7 +251,7 @@ struct ReasonView {
 
 impl From<Column> for ColumnView {
     fn from(column: Column) -> Self {
-        let view = |Reason { by, what }: Reason| ReasonView { by, what };
+        let view = |it: shuyu_enclave::Reason| ReasonView { by: it.by, what: it.what };
         Self {
             table: column.table,
             column: column.column,

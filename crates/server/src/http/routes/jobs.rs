@@ -54,7 +54,7 @@ enum Parameter {
     /// A number with decimals, as it is written.
     Decimal(String),
     /// A calendar day.
-    Date(#[schema(value_type = String, format = Date)] NaiveDate),
+    Date(NaiveDate),
     /// Yes or no.
     Boolean(bool),
 }
