@@ -83,9 +83,9 @@ fn each(begin: Instant) -> f64 {
 }
 
 /// The columns of a table, each with its type and label.
-type Columns = [(&'static str, DataType, Label)];
+type Columns = Vec<(&'static str, DataType, Label)>;
 
-fn tables() -> [(&'static str, Vec<(&'static str, DataType, Label)>); 2] {
+fn tables() -> [(&'static str, Columns); 2] {
     let persons = vec![
         ("id", DataType::Utf8, Label::Join),
         ("sex", DataType::Utf8, Label::dimension()),
@@ -101,7 +101,7 @@ fn tables() -> [(&'static str, Vec<(&'static str, DataType, Label)>); 2] {
     [("persons", persons), ("visits", visits)]
 }
 
-fn empty(columns: &Columns) -> Result<Arc<dyn TableProvider>, Failure> {
+fn empty(columns: &[(&'static str, DataType, Label)]) -> Result<Arc<dyn TableProvider>, Failure> {
     let fields = columns.iter().map(|(name, kind, _)| Field::new(*name, kind.clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     Ok(Arc::new(MemTable::try_new(schema, vec![Vec::new()])?))

@@ -216,8 +216,10 @@ impl Stage {
         }
         let sql = format!("SELECT {by}, {figures} FROM {table} GROUP BY {by} ORDER BY {by}");
         let raw = format!("SELECT * FROM {table}");
-        let refused =
-            self.app.submit_job(&author.actor, made.grant, &Submission::sql(raw, "a copy")).await;
+        let refused = self
+            .app
+            .submit_job(&author.actor, made.grant, &Submission::sql(raw.as_str(), "a copy"))
+            .await;
         self.expect_refusal(&author.name, &format!("a job: {raw}"), refused.map(drop)).await?;
         let purpose = "figures by area for planning";
         let id = self

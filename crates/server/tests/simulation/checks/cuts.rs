@@ -198,7 +198,10 @@ impl Cuts {
                 let (grant, _) = *self.jobs.get(&id).ok_or("a job that was never submitted")?;
                 self.use_of(grant, Some(Operation::Produce), entry)
             }
-            JobEvent::Failed { .. } | JobEvent::Cancelled { .. } | JobEvent::Interrupted => Ok(()),
+            JobEvent::Failed { .. }
+            | JobEvent::Cancelled { .. }
+            | JobEvent::Interrupted
+            | JobEvent::Charged { .. } => Ok(()),
         }
     }
 

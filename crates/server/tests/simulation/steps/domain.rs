@@ -84,8 +84,10 @@ impl World {
         let (id, grant) = self.a_grant().await?;
         let actor = self.named_by(&grant).await;
         let question = self.question(&grant);
-        let done =
-            self.app.submit_job(&actor, id, &Submission::sql(question, "figures by area")).await;
+        let done = self
+            .app
+            .submit_job(&actor, id, &Submission::sql(question.as_str(), "figures by area"))
+            .await;
         Some(Step::new("job.submit", format!("{id} by {}: {question}", name(&actor)), done))
     }
 
