@@ -49,6 +49,8 @@ const JOB: &[Way] = &[
     (&["running"], "Failed", &["failed"]),
     (&["submitted", "interrupted", "running"], "Cancelled", &["cancelled"]),
     (&["running"], "Interrupted", &["interrupted"]),
+    // An attempt is charged when it is over, however it ended.
+    (&["succeeded", "failed", "cancelled", "interrupted"], "Charged", &[SAME]),
 ];
 const RELEASE: &[Way] = &[
     (&[NONE], "Submitted", &["in_review"]),
@@ -165,8 +167,8 @@ const PERSON: &[Way] = &[
     (&["open"], "Closed", &["closed"]),
 ];
 
-/// The ways of a kind. Cases have theirs in the pack; prices, postings, settlements and answers
-/// given are no more than their events.
+/// The ways of a kind. Cases have theirs in the pack; prices, postings, settlements, answers given
+/// and accounts are no more than their events.
 fn ways(kind: &str) -> Option<&'static [Way]> {
     Some(match kind {
         "agreement" => AGREEMENT,
@@ -190,7 +192,9 @@ fn ways(kind: &str) -> Option<&'static [Way]> {
         "instrument" => INSTRUMENT,
         "organisation" => ORGANISATION,
         "person" => PERSON,
-        "case" | "price" | "posting" | "settlement" | "given" | "tally" => return None,
+        "case" | "price" | "posting" | "settlement" | "given" | "tally" | "usage" | "consents" => {
+            return None;
+        }
         _ => &[],
     })
 }
