@@ -8,7 +8,7 @@ use std::{
 
 use chrono::TimeDelta;
 use shuyu_kernel::{Actor, GrantId, JobId};
-use shuyu_store::{ActError, Filter, StreamId};
+use shuyu_store::{ActError, Filter, StreamId, Unit};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -55,7 +55,7 @@ impl Enclave {
         for (id, schedule) in self.desk.list::<Schedule>(&due).await? {
             match self.fire(id, &schedule).await {
                 Ok(job) => jobs.extend(job),
-                // Another process was first, or it was paused meanwhile.
+                // What is refused is on record, and comes again at its next time.
                 Err(ActError::Refused(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -75,27 +75,39 @@ impl Enclave {
         let specification = match frozen {
             Ok(specification) => Box::new(specification),
             Err(ActError::Refused(_)) => {
-                let fire = ScheduleCommand::Fire { job: None };
-                self.desk.act::<Schedule>(&Actor::system(), id, fire).await?;
+                self.desk
+                    .run(&Actor::system(), |unit| async move {
+                        if is_unfired(&unit, id, schedule).await? {
+                            let fire = ScheduleCommand::Fire { job: None };
+                            unit.act::<Schedule>(id, fire).await?;
+                        }
+                        Ok(())
+                    })
+                    .await?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        self.desk
+        let fired = self
+            .desk
             .run(&author, |unit| {
                 let (specification, priority) = (specification.clone(), wanted.priority);
                 async move {
+                    if !is_unfired(&unit, id, schedule).await? {
+                        return Ok(false);
+                    }
                     let fire = ScheduleCommand::Fire { job: Some(job) };
                     unit.follow::<Schedule>(id, fire, &[]).await?;
                     let grant = Box::new(unit.load::<Grant>(grant).await?);
                     let begin = Begin::InTurn;
                     let submit =
                         JobCommand::Submit { id: job, specification, grant, priority, begin };
-                    unit.act::<Job>(job, submit).await
+                    unit.act::<Job>(job, submit).await?;
+                    Ok(true)
                 }
             })
             .await?;
-        Ok(Some(job))
+        Ok(fired.then_some(job))
     }
 
     /// Begins jobs that begin in turn, each in its author's name, and fires schedules, until the
@@ -156,6 +168,13 @@ impl Enclave {
         }
         (id, done.is_ok())
     }
+}
+
+/// Whether a schedule still waits for the instant at which it was found due: no other process has
+/// fired it, and nobody has paused or ended it.
+async fn is_unfired(unit: &Unit, id: ScheduleId, found: &Schedule) -> Result<bool, ActError> {
+    let now = unit.load::<Schedule>(id).await?;
+    Ok((now.next_at, now.status) == (found.next_at, found.status))
 }
 
 /// The job that a recurrence comes to.

@@ -514,13 +514,13 @@ const FOREIGN: &[(&str, &str, &str, &str)] = &[
         "G13 parameter",
         "SELECT count(*) FROM persons WHERE district = $1",
         "ask-filters",
-        "understood-only",
+        "job-parameters",
     ),
     (
         "G13b parameter as a limit",
         "SELECT count(*) FROM persons LIMIT $1",
         "ask-closed-class",
-        "understood-only",
+        "job-parameters",
     ),
 ];
 

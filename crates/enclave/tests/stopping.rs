@@ -234,6 +234,7 @@ async fn a_job_that_never_pauses_ends_within_a_second_of_the_suspension_of_its_g
         "Submitted",
         "Started",
         "Cancelled",
+        "Charged",
         "job.run refused: grant-active",
         "job.start refused: job-state",
     ];

@@ -67,6 +67,9 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "readGrant",
             "readSession",
             "readJob",
+            "jobProgress",
+            "readSchedule",
+            "readUsage",
             "readRelease",
             "readProduct",
             "readPrice",
@@ -169,6 +172,10 @@ fn body(operation: &str, things: &Things) -> Option<Value> {
         "giveConsent" | "withdrawConsent" => json!({ "subject": "x" }),
         "ask" | "explainQuestion" => json!({ "sql": "SELECT 1" }),
         "submitJob" => json!({ "program": { "kind": "sql", "text": "SELECT 1" }, "purpose": "x" }),
+        "orderSchedule" => json!({
+            "program": { "kind": "sql", "text": "SELECT 1" }, "purpose": "x",
+            "first_at": "2030-01-01T00:00:00Z", "every_minutes": 60,
+        }),
         "requestRelease" | "amendRelease" => json!({ "purpose": "x", "form": "data_package" }),
         "approveRelease" => json!({ "content": digest }),
         "rejectRelease" => json!({ "content": digest, "reason": "x" }),
@@ -192,6 +199,7 @@ pub(crate) async fn furnish(app: &TestApp) -> Things {
     let agreement = admit(app).await;
     let grant = grant(app, &agreement, &resource).await;
     let operator = app.person("operator", 1).await;
+    let table = spec.name.clone();
     let job = Job { app, operator, agreement, grant, table: spec.name };
     let session = job.ask().await;
     let release = job.release().await;
@@ -218,6 +226,12 @@ pub(crate) async fn furnish(app: &TestApp) -> Things {
         "agreement": agreement,
     });
     let alert = app.post("/alerts", &officer, alert).await.id();
+    let text = format!("SELECT division, COUNT(*) AS n FROM {table} GROUP BY division");
+    let order = json!({
+        "program": { "kind": "sql", "text": text }, "purpose": "figures by area",
+        "first_at": "2030-01-01T00:00:00Z", "every_minutes": 60,
+    });
+    let schedule = app.post(&format!("/grants/{grant}/schedules"), &operator, order).await.id();
     let document = app.send_bytes("/documents", &operator, b"a document".to_vec()).await.good();
     let open = json!({ "procedure": "scenario", "title": "x", "agreement": agreement });
     let case = app.post("/cases", &operator, open).await.id();
@@ -234,6 +248,8 @@ pub(crate) async fn furnish(app: &TestApp) -> Things {
         ("grants", grant.clone()),
         ("sessions", session),
         ("jobs", first(&format!("/jobs?parent={grant}")).await),
+        ("schedules", schedule),
+        ("usage", first("/usage").await),
         ("releases", release),
         ("products", first(&format!("/products?parent={agreement}")).await),
         ("subscriptions", package),
