@@ -250,7 +250,10 @@ async fn a_sample_is_desensitised_bounded_and_nobodys_row() {
         let far = &sample.distances;
         let compared = ["birth_year", "district", "gender", "income", "street"];
         assert!(far.columns.iter().map(|it| it.column.as_str()).eq(compared), "{city}");
-        assert!(far.columns.iter().all(|it| it.total_variation < 0.5), "{city}: {far:?}");
+        // Thirty amounts fall into few classes; how far one must move them says more.
+        let near = |moved: Option<f64>, varied: f64| moved.map_or(varied < 0.5, |it| it < 0.15);
+        let near = far.columns.iter().all(|it| near(it.wasserstein, it.total_variation));
+        assert!(near, "{city}: {far:?}");
         assert_eq!(
             sample,
             world.enclave.sample(&analyst(), session, "persons").await.unwrap(),
@@ -450,6 +453,7 @@ async fn what_ended_half_done_is_interrupted_runs_again_and_leaves_nothing_behin
         "job.check refused: release-of-job",
         "Started",
         "Succeeded",
+        "Charged",
     ];
     assert_eq!(log, expected);
     assert_eq!(world.enclave.recover().await.unwrap(), 0);
