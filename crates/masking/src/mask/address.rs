@@ -125,21 +125,17 @@ mod tests {
         let check = |address: &str, part: Part, expected: &str| {
             assert_eq!(kept(address, part), expected, "{address}");
         };
-        let whole = "江苏省苏州市昆山市玉山镇前进西路18号302室";
-        check(whole, Part::Province, "江苏省");
-        check(whole, Part::City, "江苏省苏州市");
-        check(whole, Part::County, "江苏省苏州市昆山市");
-        check(whole, Part::Street, "江苏省苏州市昆山市玉山镇");
+        let whole = "甲省乙市丁市戊镇虚构西路18号302室";
+        check(whole, Part::Province, "甲省");
+        check(whole, Part::City, "甲省乙市");
+        check(whole, Part::County, "甲省乙市丁市");
+        check(whole, Part::Street, "甲省乙市丁市戊镇");
         check("丙城区虚构路12号1701室", Part::County, "丙城区");
         check("丙城区虚构路12号1701室", Part::City, "");
         check("丙城区虚构路12号1701室", Part::Street, "丙城区");
-        check("浙江省杭州市西湖区文三路90号东部软件园区", Part::County, "浙江省杭州市西湖区");
+        check("甲省乙市丙城区虚构路90号东部软件园区", Part::County, "甲省乙市丙城区");
         check("12号楼丙城区", Part::County, "");
-        check(
-            "新疆维吾尔自治区伊犁哈萨克自治州伊宁市",
-            Part::County,
-            "新疆维吾尔自治区伊犁哈萨克自治州伊宁市",
-        );
+        check("甲族自治区己族自治州庚市", Part::County, "甲族自治区己族自治州庚市");
     }
 
     #[test]
