@@ -62,6 +62,20 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Every line that is part of what is shipped.
 fn shipped() -> Vec<Line> {
+    found(|text| lines(text).map(numbered).collect())
+}
+
+/// Every line of its files, with those of their modules of tests: what names cities stands apart.
+fn written() -> Vec<Line> {
+    found(|text| (1..).zip(text.lines()).map(numbered).collect())
+}
+
+fn numbered((number, line): (usize, &str)) -> (usize, String) {
+    (number, line.to_owned())
+}
+
+/// The lines of the shipped files that `chosen` takes from each.
+fn found(chosen: impl Fn(&str) -> Vec<(usize, String)>) -> Vec<Line> {
     let root = root();
     let mut files = Vec::new();
     for folder in SHIPPED.map(|folder| root.join(folder)) {
@@ -74,11 +88,8 @@ fn shipped() -> Vec<Line> {
     for file in files {
         let text = fs::read_to_string(&file).expect("a source");
         let file = file.strip_prefix(&root).expect("a file of the project").to_owned();
-        found.extend(lines(&text).map(|(number, text)| Line {
-            file: file.clone(),
-            number,
-            text: text.to_owned(),
-        }));
+        let lines = chosen(&text).into_iter();
+        found.extend(lines.map(|(number, text)| Line { file: file.clone(), number, text }));
     }
     found
 }
@@ -120,7 +131,7 @@ fn no_city_is_named_in_code() {
         assert_eq!(city.chars().count(), 2, "{title}");
         names.extend([id, city.to_owned()]);
     }
-    none_holds(&shipped(), |line| {
+    none_holds(&written(), |line| {
         let line = line.to_lowercase();
         names.iter().find(|name| line.contains(name.as_str())).cloned()
     });
