@@ -184,12 +184,16 @@ async fn a_job_that_waits_for_its_turn_says_so_and_leaves_when_it_is_cut_or_canc
     let reads = |id: JobId| {
         let enclave = Arc::clone(&enclave);
         async move {
-            while !matches!(
-                enclave.progress(id).await.unwrap(),
-                Progress::Running { quarters: Some(1..=4), .. }
-            ) {
+            for _ in 0..12_000 {
+                if matches!(
+                    enclave.progress(id).await.unwrap(),
+                    Progress::Running { quarters: Some(1..=4), .. }
+                ) {
+                    return;
+                }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            panic!("it reads nothing: {:?}", enclave.progress(id).await);
         }
     };
     reads(first).await;
